@@ -1,0 +1,59 @@
+/* NTP extension fields (RFC 7822) and the body of the NTS Authenticator and Encrypted Extension
+ * Fields field (RFC 8915, section 5.6). No crypto: an authenticator is taken apart, not opened. */
+#ifndef NTS_WIRE_EXT_FIELD_H
+#define NTS_WIRE_EXT_FIELD_H
+
+#include "base/cursor.h"
+
+/* RFC 8915, section 7.7. */
+enum ext_field_type {
+    EF_UNIQUE_IDENTIFIER = 0x0104,
+    EF_NTS_COOKIE = 0x0204,
+    EF_NTS_COOKIE_PLACEHOLDER = 0x0304,
+    EF_NTS_AUTHENTICATOR = 0x0404,
+};
+
+#define EF_HEADER_LEN          4
+#define EF_MIN_LEN             16 /* RFC 7822, section 7.5 */
+#define EF_MIN_LAST_LEN        28 /* RFC 7822, section 7.5.1.4: without a MAC behind it */
+#define EF_MAX_MAC_LEN         24 /* what is no longer than this at the end of a packet is a MAC */
+#define EF_UNIQUE_ID_MIN_LEN   32 /* RFC 8915, section 5.3 */
+#define EF_AUTHENTICATOR_EXTRA 8  /* field header, nonce length, ciphertext length */
+
+struct ext_field {
+    uint16_t type;
+    const uint8_t *body; /* behind the field header */
+    size_t body_len;
+    size_t offset; /* of the field header, from the start given to ext_field_offset */
+};
+
+/* ext_field_next reads one field of a packet: the length counts the header, is a multiple of four
+ * and at least EF_MIN_LEN. Fails the reader with NTS_ERR_EF_LENGTH, or with NTS_ERR_LEGACY_MAC when
+ * what is left can only be a MAC; false then. `start` is where offsets count from. */
+bool ext_field_next(struct reader *r, struct ext_field *field, const uint8_t *start);
+
+/* ext_field_next_encrypted reads one field of a decrypted plaintext, which may be as short as its
+ * header (RFC 8915, section 5.6). Fails the reader with NTS_ERR_ENCRYPTED_FORM; false then. */
+bool ext_field_next_encrypted(struct reader *r, struct ext_field *field);
+
+/* The octets inside an authenticator field. */
+struct authenticator {
+    const uint8_t *nonce;
+    size_t nonce_len;
+    const uint8_t *ciphertext; /* tag included, wherever the algorithm puts it */
+    size_t ciphertext_len;
+    size_t nonce_room; /* padded nonce plus Additional Padding: compared with N_REQ */
+};
+
+/* authenticator_parse takes a field body apart. NTS_ERR_AUTHENTICATOR_FORM if the inner lengths
+ * pass the end of the field. */
+NTS_MUST_CHECK enum nts_status authenticator_parse(struct authenticator *out, const uint8_t *body,
+                                                   size_t body_len);
+
+/* ext_field_write writes a field with the given body (a multiple of four octets long). */
+void ext_field_write(struct writer *w, uint16_t type, const void *body, size_t body_len);
+
+/* ext_field_write_space writes the header of a field and returns its body to be filled, or NULL. */
+uint8_t *ext_field_write_space(struct writer *w, uint16_t type, size_t body_len);
+
+#endif
