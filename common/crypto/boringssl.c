@@ -1,0 +1,62 @@
+#include "crypto/boringssl.h"
+
+#include <openssl/asn1.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+#define TEXT_OF(x)     #x
+#define TEXT_OF_VALUE(x) TEXT_OF(x)
+
+/* Upstream renamed "curves" to "groups" and gained post-quantum groups; Debian 12's has neither. */
+#if BORINGSSL_API_VERSION >= 27
+#define DEFAULT_GROUPS "X25519MLKEM768:X25519:P-256:P-384"
+#else
+#define DEFAULT_GROUPS "X25519:P-256:P-384"
+#endif
+
+const char *boringssl_version(void)
+{
+    return "BoringSSL (" NTS_BORINGSSL_ORIGIN ", API " TEXT_OF_VALUE(BORINGSSL_API_VERSION) ")";
+}
+
+const char *boringssl_default_groups(void)
+{
+    return DEFAULT_GROUPS;
+}
+
+bool boringssl_set_groups(SSL_CTX *ctx, const char *groups)
+{
+#if BORINGSSL_API_VERSION >= 27
+    return SSL_CTX_set1_groups_list(ctx, groups) == 1;
+#else
+    return SSL_CTX_set1_curves_list(ctx, groups) == 1;
+#endif
+}
+
+const char *boringssl_group_name(const SSL *ssl)
+{
+#if BORINGSSL_API_VERSION >= 27
+    const char *name = SSL_get_group_name(SSL_get_group_id(ssl));
+#else
+    const char *name = SSL_get_curve_name(SSL_get_curve_id(ssl));
+#endif
+    return name != NULL ? name : "?";
+}
+
+const char *boringssl_error_text(void)
+{
+    uint32_t code = ERR_get_error();
+    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+    ERR_clear_error();
+    return reason != NULL ? reason : "no reason given";
+}
+
+int64_t boringssl_time_left_s(const ASN1_TIME *time)
+{
+    int days = 0;
+    int seconds = 0;
+    if (ASN1_TIME_diff(&days, &seconds, NULL, time) != 1) {
+        return INT64_MIN;
+    }
+    return (int64_t)days * 86400 + seconds;
+}
