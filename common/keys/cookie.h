@@ -1,0 +1,55 @@
+/* Cookie codec: seals a session's two keys under a master key of the farm (RFC 8915, section 6).
+ * Thread-safe: every call takes an immutable keyring snapshot. Never allocates.
+ *
+ *   chrony-siv     id(4) nonce(16) AES-SIV-CMAC-256("", nonce; C2S S2C), tag first
+ *   chrony-gcmsiv  id(4) nonce(12) AES-128-GCM-SIV(; C2S S2C), tag last; AEAD 30 and 15 only
+ *   netnod         id(4) nonce(16) AES-SIV-CMAC-256(nonce; C2S S2C), tag first; AEAD 15 only
+ *
+ * The session's AEAD is not stored: it follows from the length of the two keys. */
+#ifndef NTS_KEYS_COOKIE_H
+#define NTS_KEYS_COOKIE_H
+
+#include "crypto/aead.h"
+#include "crypto/random.h"
+#include "keys/keyring.h"
+
+#define COOKIE_MAX_LEN 164 /* chrony-siv, AEAD 17 */
+
+_Static_assert(COOKIE_MAX_LEN ==
+                   MASTER_KEY_ID_LEN + 16 + SIV_TAG_LEN + 2 * AEAD_MAX_KEY_LEN,
+               "the longest cookie");
+
+/* The keys that a client and the farm share. Wipe after use. */
+struct session_keys {
+    const struct aead_algorithm *aead;
+    uint8_t c2s[AEAD_MAX_KEY_LEN];
+    uint8_t s2c[AEAD_MAX_KEY_LEN];
+};
+
+/* cookie_len returns the length of a cookie, 0 if the layout cannot hold keys of that AEAD. Every
+ * length is a multiple of four, so a cookie fills its extension field without padding. */
+size_t cookie_len(enum key_layout layout, const struct aead_algorithm *aead);
+
+struct cookie_open_job {
+    const uint8_t *cookie;
+    size_t cookie_len;
+    struct session_keys keys; /* out; zeroed on error */
+    /* Out: NTS_OK, NTS_ERR_COOKIE_FORM, NTS_ERR_KEY_UNKNOWN (rotated out or never ours),
+     * NTS_ERR_KEY_EXPIRED or NTS_ERR_FORGED. For each of them RFC 8915, section 5.7, wants a NAK. */
+    enum nts_status status;
+};
+
+struct cookie_seal_job {
+    const struct master_key *key; /* from keyring_sealing_key, for keys->aead */
+    const struct session_keys *keys;
+    uint8_t *cookie; /* out: cookie_len(key->layout, keys->aead) octets */
+};
+
+/* cookie_open_batch opens each of the `num` cookies with whichever key of the ring it names. */
+void cookie_open_batch(const struct keyring *ring, struct cookie_open_job *jobs, size_t num,
+                       int64_t now_s);
+
+/* cookie_seal_batch makes `num` cookies, each with a nonce of its own from `random`. */
+void cookie_seal_batch(struct cookie_seal_job *jobs, size_t num, struct random_pool *random);
+
+#endif

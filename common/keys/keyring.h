@@ -1,0 +1,93 @@
+/* The keyring: the master keys of the farm, as an immutable snapshot that any number of threads
+ * read at once. Which key seals and which opens is decided here, by time, with no reload. */
+#ifndef NTS_KEYS_KEYRING_H
+#define NTS_KEYS_KEYRING_H
+
+#include "base/snapshot.h"
+#include "base/status.h"
+#include "crypto/aead.h"
+#include "crypto/aes_siv.h"
+
+#include <openssl/aead.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEYRING_MAX_KEYS      1024
+#define MASTER_KEY_ID_LEN     4
+#define MASTER_KEY_MAX_SECRET 32
+
+/* How a master key seals cookies; the octets of each are in keys/cookie.h. */
+enum key_layout {
+    KEY_LAYOUT_CHRONY_SIV,
+    KEY_LAYOUT_CHRONY_GCMSIV,
+    KEY_LAYOUT_NETNOD,
+    KEY_NUM_LAYOUTS
+};
+
+/* key_layout_name returns the name used in the keyring file. */
+const char *key_layout_name(enum key_layout layout);
+
+/* key_layout_find finds a layout by name; false if there is none. */
+bool key_layout_find(enum key_layout *layout, const char *name);
+
+/* key_layout_secret_len returns the octets of a master key of this layout. */
+size_t key_layout_secret_len(enum key_layout layout);
+
+struct master_key {
+    uint32_t id; /* the first four octets of a cookie, big-endian */
+    enum key_layout layout;
+    int64_t activate_at_s; /* since 1970 */
+    int64_t expire_at_s;
+    uint8_t secret[MASTER_KEY_MAX_SECRET];
+    union {
+        struct siv_key siv;
+        EVP_AEAD_CTX gcm_siv;
+    } schedule;
+};
+
+struct keyring {
+    struct snapshot snapshot; /* first member */
+    uint64_t generation;
+    size_t num_keys;
+    unsigned index_shift;
+    uint16_t *index;         /* hash of the id -> position in `keys` + 1, 0 is empty */
+    struct master_key *keys; /* ascending activate_at_s */
+};
+
+/* What a key is made of, before it has a schedule. */
+struct master_key_spec {
+    uint32_t id;
+    enum key_layout layout;
+    int64_t activate_at_s;
+    int64_t expire_at_s;
+    uint8_t secret[MASTER_KEY_MAX_SECRET]; /* key_layout_secret_len(layout) octets */
+};
+
+/* keyring_create copies `num` keys (0 .. KEYRING_MAX_KEYS, ids distinct) into locked memory and
+ * expands them. The caller owns one reference, dropped with snapshot_unref(&ring->snapshot), and
+ * wipes its specs. NULL if there is no memory. */
+struct keyring *keyring_create(uint64_t generation, const struct master_key_spec *specs,
+                               size_t num);
+
+/* keyring_find returns the key with that id, expired or not; NULL if there is none. Constant time
+ * in the number of keys. */
+const struct master_key *keyring_find(const struct keyring *ring, uint32_t id);
+
+/* keyring_sealing_key returns the key that seals at `now_s` cookies for `aead`: the one most
+ * recently activated that has not expired and whose layout can. NULL if none can. */
+const struct master_key *keyring_sealing_key(const struct keyring *ring,
+                                             const struct aead_algorithm *aead, int64_t now_s);
+
+/* keyring_active_key returns the key most recently activated that has not expired, whatever it can
+ * seal; NULL if none. */
+const struct master_key *keyring_active_key(const struct keyring *ring, int64_t now_s);
+
+/* master_key_opens tells whether the key may open cookies at `now_s`: until it expires, and before
+ * it activates too, because another node may be a second ahead. */
+static inline bool master_key_opens(const struct master_key *key, int64_t now_s)
+{
+    return now_s < key->expire_at_s;
+}
+
+#endif

@@ -1,0 +1,408 @@
+#include "keys/keyring_file.h"
+
+#include "base/clock_time.h"
+#include "base/hex.h"
+#include "crypto/secret_mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FORMAT_NAME "nts-keyring/1"
+
+/* The file's text passes through jansson's memory: let it wipe whatever it frees. Set before main,
+ * because memory of one allocator must not be freed by the other. */
+struct json_block {
+    _Alignas(16) size_t total_len;
+};
+
+static void *json_malloc_sized(size_t size)
+{
+    struct json_block *block = malloc(sizeof(*block) + size);
+    if (block == NULL) {
+        return NULL;
+    }
+    block->total_len = sizeof(*block) + size;
+    return block + 1;
+}
+
+static void json_free_wiped(void *memory)
+{
+    if (memory != NULL) {
+        struct json_block *block = (struct json_block *)memory - 1;
+        secret_wipe(block, block->total_len);
+        free(block);
+    }
+}
+
+__attribute__((constructor)) static void json_wipes_what_it_frees(void)
+{
+    json_set_alloc_funcs(json_malloc_sized, json_free_wiped);
+}
+
+/* Reads the whole of a safe file into secret memory, NUL-terminated. */
+static enum nts_status read_secret_file(char **text, size_t *text_len, struct stat *identity,
+                                        const char *path, struct error *error)
+{
+    enum nts_status status = NTS_OK;
+    char *buffer = NULL;
+    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return error_set(error, NTS_ERR_FILE, "%s: cannot open: %s", path, strerror(errno));
+    }
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        status = error_set(error, NTS_ERR_FILE, "%s: cannot stat: %s", path, strerror(errno));
+        goto done;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        status = error_set(error, NTS_ERR_FILE, "%s: not a regular file", path);
+        goto done;
+    }
+    if ((st.st_mode & 077) != 0) {
+        status = error_set(error, NTS_ERR_FILE,
+                           "%s: mode is %04o, expected no access for group or others (chmod 600)",
+                           path, (unsigned)st.st_mode & 07777);
+        goto done;
+    }
+    if (st.st_size > KEYRING_FILE_MAX_LEN) {
+        status = error_set(error, NTS_ERR_FILE, "%s: %jd octets, expected at most %d", path,
+                           (intmax_t)st.st_size, KEYRING_FILE_MAX_LEN);
+        goto done;
+    }
+    buffer = secret_alloc(KEYRING_FILE_MAX_LEN + 1);
+    if (buffer == NULL) {
+        status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
+    size_t len = 0;
+    ssize_t got;
+    while (len <= KEYRING_FILE_MAX_LEN &&
+           (got = read(fd, buffer + len, KEYRING_FILE_MAX_LEN + 1 - len)) != 0) {
+        if (got < 0 && errno != EINTR) {
+            status = error_set(error, NTS_ERR_FILE, "%s: cannot read: %s", path, strerror(errno));
+            goto done;
+        }
+        len += got > 0 ? (size_t)got : 0;
+    }
+    if (len > KEYRING_FILE_MAX_LEN) {
+        status = error_set(error, NTS_ERR_FILE, "%s: more than %d octets", path,
+                           KEYRING_FILE_MAX_LEN);
+        goto done;
+    }
+    *text = buffer;
+    *text_len = len;
+    *identity = st;
+    buffer = NULL;
+
+done:
+    secret_free(buffer);
+    close(fd);
+    return status;
+}
+
+/* Where in the file an error is, for its text. */
+struct place {
+    const char *path;
+    size_t key_at;
+    struct error *error;
+};
+
+static enum nts_status key_error(const struct place *place, const char *member, const char *text)
+{
+    return error_set(place->error, NTS_ERR_FILE, "%s: keys[%zu].%s: %s", place->path,
+                     place->key_at, member, text);
+}
+
+static enum nts_status parse_time(int64_t *time_s, const struct place *place, json_t *value,
+                                  const char *member)
+{
+    if (!json_is_string(value) || !rfc3339_parse(time_s, json_string_value(value))) {
+        char text[128];
+        snprintf(text, sizeof(text), "got %.40s, expected a time like \"2026-11-22T00:00:00Z\"",
+                 json_is_string(value) ? json_string_value(value) : "no string");
+        return key_error(place, member, text);
+    }
+    return NTS_OK;
+}
+
+static enum nts_status parse_id(uint32_t *id, const struct place *place, json_t *value)
+{
+    uint8_t octets[MASTER_KEY_ID_LEN];
+    if (!json_is_string(value) || !hex_decode(octets, sizeof(octets), json_string_value(value))) {
+        return key_error(place, "id", "expected 8 hexadecimal digits");
+    }
+    *id = (uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 | (uint32_t)octets[2] << 8 |
+          octets[3];
+    return NTS_OK;
+}
+
+static enum nts_status parse_key(struct master_key_spec *spec, const struct place *place,
+                                 json_t *object)
+{
+    static const char *const members[] = {"id", "layout", "secret", "activate_at", "expire_at"};
+    json_t *values[5];
+    if (!json_is_object(object)) {
+        return error_set(place->error, NTS_ERR_FILE, "%s: keys[%zu]: expected an object",
+                         place->path, place->key_at);
+    }
+    for (size_t i = 0; i < 5; i++) {
+        values[i] = json_object_get(object, members[i]);
+        if (values[i] == NULL) {
+            return key_error(place, members[i], "missing");
+        }
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach (object, name, value) {
+        bool known = false;
+        for (size_t i = 0; i < 5; i++) {
+            known = known || strcmp(name, members[i]) == 0;
+        }
+        if (!known) {
+            char member[64];
+            snprintf(member, sizeof(member), "%.60s", name);
+            return key_error(place, member, "unknown member");
+        }
+    }
+
+    enum nts_status status = parse_id(&spec->id, place, values[0]);
+    if (status != NTS_OK) {
+        return status;
+    }
+    if (!json_is_string(values[1]) ||
+        !key_layout_find(&spec->layout, json_string_value(values[1]))) {
+        return key_error(place, "layout",
+                         "expected \"chrony-siv\", \"chrony-gcmsiv\" or \"netnod\"");
+    }
+    size_t secret_len = key_layout_secret_len(spec->layout);
+    if (!json_is_string(values[2]) ||
+        !hex_decode(spec->secret, secret_len, json_string_value(values[2]))) {
+        char text[96];
+        snprintf(text, sizeof(text), "expected %zu hexadecimal digits for layout %s",
+                 2 * secret_len, key_layout_name(spec->layout));
+        return key_error(place, "secret", text);
+    }
+    status = parse_time(&spec->activate_at_s, place, values[3], "activate_at");
+    if (status != NTS_OK) {
+        return status;
+    }
+    status = parse_time(&spec->expire_at_s, place, values[4], "expire_at");
+    if (status != NTS_OK) {
+        return status;
+    }
+    if (spec->expire_at_s <= spec->activate_at_s) {
+        return key_error(place, "expire_at", "not later than activate_at");
+    }
+    return NTS_OK;
+}
+
+/* The members of the outermost object. */
+static enum nts_status parse_top(uint64_t *generation, json_t **keys, const char *path,
+                                 json_t *root, struct error *error)
+{
+    json_t *format = json_object_get(root, "format");
+    json_t *generation_value = json_object_get(root, "generation");
+    *keys = json_object_get(root, "keys");
+    if (!json_is_string(format) || strcmp(json_string_value(format), FORMAT_NAME) != 0) {
+        return error_set(error, NTS_ERR_FILE, "%s: format: expected \"" FORMAT_NAME "\"", path);
+    }
+    if (!json_is_integer(generation_value) || json_integer_value(generation_value) < 1) {
+        return error_set(error, NTS_ERR_FILE, "%s: generation: expected an integer from 1", path);
+    }
+    if (!json_is_array(*keys) || json_array_size(*keys) > KEYRING_MAX_KEYS) {
+        return error_set(error, NTS_ERR_FILE, "%s: keys: expected an array of at most %d keys",
+                         path, KEYRING_MAX_KEYS);
+    }
+    if (json_object_size(root) != 3) {
+        return error_set(error, NTS_ERR_FILE,
+                         "%s: unknown member beside format, generation and keys", path);
+    }
+    *generation = (uint64_t)json_integer_value(generation_value);
+    return NTS_OK;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint32_t left = ((const struct master_key_spec *)a)->id;
+    uint32_t right = ((const struct master_key_spec *)b)->id;
+    return left < right ? -1 : left > right;
+}
+
+static enum nts_status parse_keys(struct master_key_spec *specs, const char *path, json_t *keys,
+                                  struct error *error)
+{
+    struct place place = {.path = path, .error = error};
+    size_t num = json_array_size(keys);
+    for (place.key_at = 0; place.key_at < num; place.key_at++) {
+        enum nts_status status =
+            parse_key(&specs[place.key_at], &place, json_array_get(keys, place.key_at));
+        if (status != NTS_OK) {
+            return status;
+        }
+    }
+    qsort(specs, num, sizeof(*specs), compare_ids);
+    for (size_t i = 1; i < num; i++) {
+        if (specs[i].id == specs[i - 1].id) {
+            return error_set(error, NTS_ERR_FILE, "%s: keys: id %08" PRIx32 " is there twice", path,
+                             specs[i].id);
+        }
+    }
+    return NTS_OK;
+}
+
+enum nts_status keyring_file_load(struct keyring **ring, struct stat *identity, const char *path,
+                                  struct error *error)
+{
+    char *text = NULL;
+    size_t text_len = 0;
+    json_t *root = NULL;
+    json_t *keys = NULL;
+    struct master_key_spec *specs = NULL;
+    uint64_t generation = 0;
+    struct stat st;
+
+    enum nts_status status = read_secret_file(&text, &text_len, &st, path, error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    json_error_t json_error;
+    root = json_loadb(text, text_len, JSON_REJECT_DUPLICATES, &json_error);
+    if (!json_is_object(root)) {
+        /* jansson quotes the text near the fault, which may be a secret: give only the place. */
+        status = error_set(error, NTS_ERR_FILE, "%s: not a JSON object (line %d, column %d)", path,
+                           root == NULL ? json_error.line : 1,
+                           root == NULL ? json_error.column : 1);
+        goto done;
+    }
+    status = parse_top(&generation, &keys, path, root, error);
+    if (status != NTS_OK) {
+        goto done;
+    }
+    size_t num = json_array_size(keys);
+    specs = secret_alloc((num + 1) * sizeof(*specs));
+    if (specs == NULL) {
+        status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
+    status = parse_keys(specs, path, keys, error);
+    if (status != NTS_OK) {
+        goto done;
+    }
+    *ring = keyring_create(generation, specs, num);
+    if (*ring == NULL) {
+        status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
+    if (identity != NULL) {
+        *identity = st;
+    }
+
+done:
+    secret_free(specs);
+    json_decref(root);
+    secret_free(text);
+    return status;
+}
+
+static json_t *key_to_json(const struct master_key_spec *spec)
+{
+    char id[2 * MASTER_KEY_ID_LEN + 1];
+    char secret[2 * MASTER_KEY_MAX_SECRET + 1];
+    char activate_at[RFC3339_LEN + 1];
+    char expire_at[RFC3339_LEN + 1];
+    snprintf(id, sizeof(id), "%08" PRIx32, spec->id);
+    hex_encode(secret, spec->secret, key_layout_secret_len(spec->layout));
+    rfc3339_format(activate_at, spec->activate_at_s);
+    rfc3339_format(expire_at, spec->expire_at_s);
+    json_t *key =
+        json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", id, "layout", key_layout_name(spec->layout),
+                  "secret", secret, "activate_at", activate_at, "expire_at", expire_at);
+    secret_wipe(secret, sizeof(secret));
+    return key;
+}
+
+static json_t *keyring_to_json(uint64_t generation, const struct master_key_spec *specs, size_t num)
+{
+    json_t *keys = json_array();
+    for (size_t i = 0; i < num; i++) {
+        json_array_append_new(keys, key_to_json(&specs[i]));
+    }
+    return json_pack("{s:s, s:I, s:o}", "format", FORMAT_NAME, "generation",
+                     (json_int_t)generation, "keys", keys);
+}
+
+/* Writes everything or fails; what a signal interrupts goes on. */
+static bool write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t put = write(fd, text, len);
+        if (put < 0 && errno != EINTR) {
+            return false;
+        }
+        text += put > 0 ? put : 0;
+        len -= put > 0 ? (size_t)put : 0;
+    }
+    return true;
+}
+
+static void sync_directory_of(const char *path)
+{
+    char *copy = strdup(path);
+    int fd = copy != NULL ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(copy);
+}
+
+enum nts_status keyring_file_create(const char *path, uint64_t generation,
+                                    const struct master_key_spec *specs, size_t num,
+                                    struct error *error)
+{
+    enum nts_status status = NTS_OK;
+    char *temporary = NULL;
+    int fd = -1;
+    json_t *json = keyring_to_json(generation, specs, num);
+    char *text = json_dumps(json, JSON_INDENT(2));
+    json_decref(json);
+    if (text == NULL || asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+        temporary = NULL;
+        status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
+    fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0) {
+        status = error_set(error, NTS_ERR_FILE, "%s: cannot create: %s", path, strerror(errno));
+        goto done;
+    }
+    if (!write_all(fd, text, strlen(text)) || !write_all(fd, "\n", 1) || fsync(fd) != 0) {
+        status = error_set(error, NTS_ERR_FILE, "%s: cannot write: %s", path, strerror(errno));
+    } else if (link(temporary, path) != 0) {
+        /* link, not rename: it fails when the file is there, and so never overwrites one. */
+        status = error_set(error, NTS_ERR_FILE, "%s: %s", path,
+                           errno == EEXIST ? "exists already, and is left as it is"
+                                           : strerror(errno));
+    } else {
+        sync_directory_of(path);
+    }
+    unlink(temporary);
+
+done:
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(temporary);
+    if (text != NULL) {
+        json_free_wiped(text);
+    }
+    return status;
+}

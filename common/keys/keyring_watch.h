@@ -1,0 +1,39 @@
+/* Follows a keyring file: tells when it may have changed, and loads it again with the rule that a
+ * node never goes back to a lower generation by itself. Control thread only. */
+#ifndef NTS_KEYS_KEYRING_WATCH_H
+#define NTS_KEYS_KEYRING_WATCH_H
+
+#include "keys/keyring.h"
+
+#include <sys/stat.h>
+
+struct keyring_watch {
+    const char *path;
+    int inotify_fd;
+    int directory_watch; /* the directory of the path: renames, and swaps of a symlink there */
+    int target_watch;    /* the directory that the path leads to, when that is another one */
+    struct stat loaded;  /* the file that was loaded last */
+    uint64_t generation;
+};
+
+/* keyring_watch_open starts to follow `path`, which must outlive the watch. NTS_ERR_SYSTEM if
+ * inotify or the directory is not to be had. */
+NTS_MUST_CHECK enum nts_status keyring_watch_open(struct keyring_watch *watch, const char *path,
+                                                  struct error *error);
+void keyring_watch_close(struct keyring_watch *watch);
+
+/* keyring_watch_fd returns the descriptor that is readable when keyring_watch_changed should be
+ * asked. */
+int keyring_watch_fd(const struct keyring_watch *watch);
+
+/* keyring_watch_changed takes in what was notified and tells whether the path now leads to another
+ * file, or to other content, than was loaded last. */
+bool keyring_watch_changed(struct keyring_watch *watch);
+
+/* keyring_watch_load loads the file; `*ring` gets one reference for the caller. On error the file
+ * counts as seen, `*ring` is untouched and the caller keeps what it has: NTS_ERR_FILE as from
+ * keyring_file_load, NTS_ERR_STALE if its generation is lower than that of the last one loaded. */
+NTS_MUST_CHECK enum nts_status keyring_watch_load(struct keyring_watch *watch,
+                                                  struct keyring **ring, struct error *error);
+
+#endif
