@@ -1,0 +1,22 @@
+/* Counters with one writer each and any number of readers: a worker adds, the control thread sums.
+ * Costs the writer an ordinary load and store. */
+#ifndef NTS_RUNTIME_COUNTER_H
+#define NTS_RUNTIME_COUNTER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef _Atomic uint64_t counter;
+
+static inline void counter_add(counter *c, uint64_t n)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const counter *c)
+{
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+#endif
