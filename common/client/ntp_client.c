@@ -1,0 +1,1 @@
+#include "client/ntp_client.h"

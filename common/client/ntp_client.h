@@ -1,0 +1,4 @@
+#ifndef NTS_CLIENT_NTP_CLIENT_H
+#define NTS_CLIENT_NTP_CLIENT_H
+#include "client/ke_client.h"
+#endif
