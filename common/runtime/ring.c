@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define MAX_OPERATIONS 16
 
@@ -34,6 +36,12 @@ enum nts_status ring_open(struct io_uring *ring, unsigned num_sqes, unsigned num
     }
 }
 
+/* liburing declares these two, but the shared library of Debian 12 does not export them. */
+static int ring_register(struct io_uring *ring, unsigned operation, void *argument, unsigned num)
+{
+    return (int)syscall(__NR_io_uring_register, ring->ring_fd, operation, argument, num);
+}
+
 enum nts_status ring_enable(struct io_uring *ring, const uint8_t *operations, size_t num,
                             struct error *error)
 {
@@ -47,13 +55,10 @@ enum nts_status ring_enable(struct io_uring *ring, const uint8_t *operations, si
     restrictions[num].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
 
     io_uring_register_ring_fd(ring); /* spares a look-up per system call; fails harmlessly */
-    int result = io_uring_register_restrictions(ring, restrictions, (unsigned)num + 1);
-    if (result == 0) {
-        result = io_uring_enable_rings(ring);
-    }
-    if (result < 0) {
+    if (ring_register(ring, IORING_REGISTER_RESTRICTIONS, restrictions, (unsigned)num + 1) != 0 ||
+        ring_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0) != 0) {
         return error_set(error, NTS_ERR_SYSTEM, "cannot restrict and enable io_uring: %s",
-                         strerror(-result));
+                         strerror(errno));
     }
     return NTS_OK;
 }

@@ -11,8 +11,7 @@ bool ext_field_next(struct reader *r, struct ext_field *field, const uint8_t *st
     field->offset = (size_t)(r->at - start);
     field->type = read_u16(r);
     size_t len = read_u16(r);
-    if (len < EF_MIN_LEN || len % 4 != 0 || len > left ||
-        (len == left && len < EF_MIN_LAST_LEN)) {
+    if (len < EF_MIN_LEN || len % 4 != 0 || len > left) {
         reader_fail(r, NTS_ERR_EF_LENGTH);
         return false;
     }

@@ -15,8 +15,7 @@ enum ext_field_type {
 
 #define EF_HEADER_LEN          4
 #define EF_MIN_LEN             16 /* RFC 7822, section 7.5 */
-#define EF_MIN_LAST_LEN        28 /* RFC 7822, section 7.5.1.4: without a MAC behind it */
-#define EF_MAX_MAC_LEN         24 /* what is no longer than this at the end of a packet is a MAC */
+#define EF_MAX_MAC_LEN         24 /* RFC 7822, section 7.5.1.4: no field at the end is as short */
 #define EF_UNIQUE_ID_MIN_LEN   32 /* RFC 8915, section 5.3 */
 #define EF_AUTHENTICATOR_EXTRA 8  /* field header, nonce length, ciphertext length */
 

@@ -1,0 +1,75 @@
+/* The packet path: a batch of datagrams in, a batch of replies out. No I/O, no allocation, no log;
+ * the clock is injected. One engine per worker.
+ *
+ *   parse -> open cookies -> verify -> mint -> stamp -> seal
+ *
+ * Each step works on the whole batch, so that AES can work on many packets side by side. */
+#ifndef NTS_TIME_ANSWER_H
+#define NTS_TIME_ANSWER_H
+
+#include "clock_state.h"
+#include "keys/cookie.h"
+#include "request.h"
+#include "response.h"
+#include "runtime/counter.h"
+
+#define ANSWER_MAX_BATCH 64
+
+/* One datagram and, after the batch, its reply. */
+struct datagram {
+    const uint8_t *data;
+    size_t len;
+    int64_t rx_time_ns; /* CLOCK_REALTIME, the kernel's receive timestamp */
+    uint8_t *reply;     /* REQUEST_MAX_LEN octets to write to; must not overlap `data` */
+    size_t reply_len;   /* out: 0 is silence; never more than `len` */
+};
+
+/* What a batch is answered from: loaded once per batch, the same for all of it. */
+struct answer_context {
+    const struct keyring *keyring;
+    struct clock_status clock;
+    struct clock_limits limits;
+    bool plain_ntp;
+    bool silent_when_unsynchronised;
+    int64_t (*real_time_ns)(void);
+    int64_t send_cost_ns; /* what the transport takes from one reply to the next */
+};
+
+#define ANSWER_EVENT_TABLE(X)                                                                      \
+    X(REQUESTS, "requests")                                                                        \
+    X(ANSWERED_PLAIN, "answered_plain")                                                            \
+    X(ANSWERED_NTS, "answered_nts")                                                                \
+    X(NAKS, "naks")                                                                                \
+    X(UNSYNCHRONISED_ANSWERS, "answered_unsynchronised")                                           \
+    X(COOKIES_MINTED, "cookies_minted")                                                            \
+    X(BATCHES, "batches")
+
+enum answer_event {
+#define ANSWER_EVENT_ENUM(name, label) ANSWER_##name,
+    ANSWER_EVENT_TABLE(ANSWER_EVENT_ENUM)
+#undef ANSWER_EVENT_ENUM
+        ANSWER_NUM_EVENTS
+};
+
+/* Written by the engine's thread alone. */
+struct answer_counters {
+    counter events[ANSWER_NUM_EVENTS];
+    counter by_cause[NTS_NUM_STATUS]; /* why a request got silence or a NAK */
+};
+
+struct answer_engine;
+
+/* answer_engine_create returns the state of one worker, NULL if there is no memory. */
+struct answer_engine *answer_engine_create(void);
+
+/* answer_engine_destroy wipes and frees it. */
+void answer_engine_destroy(struct answer_engine *engine);
+
+const struct answer_counters *answer_engine_counters(const struct answer_engine *engine);
+
+/* answer_batch fills reply and reply_len of each of the `num` (up to ANSWER_MAX_BATCH) datagrams.
+ * The replies are to be sent at once, in order: their transmit timestamps say so. */
+void answer_batch(struct answer_engine *engine, struct datagram *batch, size_t num,
+                  const struct answer_context *context);
+
+#endif

@@ -1,0 +1,43 @@
+/* What a datagram asks for: an NTP client request (RFC 5905), plain or with the extension fields of
+ * NTS (RFC 8915, sections 5.2 to 5.7). Pure: no socket, no key, no clock; never allocates. The
+ * parsed request points into the datagram. */
+#ifndef NTS_TIME_REQUEST_H
+#define NTS_TIME_REQUEST_H
+
+#include "base/status.h"
+#include "wire/ext_field.h"
+#include "wire/ntp_packet.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REQUEST_MAX_LEN 2048 /* RFC 8915, section 5.7, wants 1280 at least */
+
+struct request {
+    size_t wire_len;
+    uint8_t version;
+    int8_t poll;
+    uint64_t transmit_time;
+    bool is_nts;
+    const uint8_t *unique_id; /* NULL: none */
+    size_t unique_id_len;
+    const uint8_t *cookie;
+    size_t cookie_len;
+    size_t num_placeholders; /* in clear and, once known, encrypted ones */
+    struct authenticator authenticator;
+    size_t ad_len; /* octets in front of the authenticator field: the associated data */
+};
+
+/* request_parse judges `len` octets. NTS_OK, or the reason for silence: NTS_ERR_TOO_SHORT,
+ * NOT_ALIGNED, VERSION, MODE, LEGACY_MAC, EF_LENGTH, UNIQUE_ID_SHORT, NTS_DUPLICATE,
+ * NTS_INCOMPLETE, PLACEHOLDER_LENGTH, AUTHENTICATOR_FORM or NONCE. */
+NTS_MUST_CHECK enum nts_status request_parse(struct request *request, const uint8_t *packet,
+                                             size_t len);
+
+/* request_parse_encrypted takes in the fields that were encrypted: placeholders count, everything
+ * else is ignored (RFC 8915, section 5.7). NTS_ERR_ENCRYPTED_FORM or NTS_ERR_PLACEHOLDER_LENGTH. */
+NTS_MUST_CHECK enum nts_status request_parse_encrypted(struct request *request,
+                                                       const uint8_t *plaintext, size_t len);
+
+#endif

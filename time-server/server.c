@@ -1,0 +1,310 @@
+#include "server.h"
+
+#include "base/clock_time.h"
+#include "crypto/secret_mem.h"
+#include "runtime/log.h"
+#include "runtime/sandbox.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void settings_destroy(struct snapshot *snapshot)
+{
+    free(snapshot);
+}
+
+/* Hands every worker the settings of the configuration; false if there is no memory. */
+static bool publish_settings(struct time_server *server)
+{
+    struct time_settings *settings = calloc(1, sizeof(*settings));
+    if (settings == NULL) {
+        return false;
+    }
+    snapshot_init(&settings->snapshot, settings_destroy);
+    settings->plain_ntp = server->config.plain_ntp;
+    settings->silent_when_unsynchronised = server->config.unsynchronised == UNSYNCHRONISED_SILENT;
+    for (size_t i = 0; i < server->num_workers; i++) {
+        snapshot_publish(&server->workers[i].settings, &settings->snapshot);
+    }
+    snapshot_unref(&settings->snapshot);
+    return true;
+}
+
+static void publish_keyring(struct time_server *server, struct keyring *ring)
+{
+    for (size_t i = 0; i < server->num_workers; i++) {
+        snapshot_publish(&server->workers[i].keyring, &ring->snapshot);
+        if (i < server->num_running) {
+            worker_wake(&server->workers[i]);
+        }
+    }
+}
+
+static void log_keyring(const struct keyring *ring)
+{
+    const struct master_key *active = keyring_active_key(ring, real_time_ns() / NS_PER_S);
+    if (active == NULL) {
+        log_warning("keyring.no_active_key", "generation=%" PRIu64 " keys=%zu", ring->generation,
+                    ring->num_keys);
+        return;
+    }
+    log_info("keyring.loaded", "generation=%" PRIu64 " keys=%zu active=%08" PRIx32,
+             ring->generation, ring->num_keys, active->id);
+}
+
+static enum nts_status load_keyring(struct time_server *server, struct error *error)
+{
+    struct keyring *ring;
+    enum nts_status status = keyring_watch_load(&server->keyring_watch, &ring, error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    log_keyring(ring);
+    publish_keyring(server, ring);
+    snapshot_unref(&ring->snapshot);
+    return NTS_OK;
+}
+
+void time_server_load_keyring(struct time_server *server)
+{
+    struct error error;
+    if (load_keyring(server, &error) != NTS_OK) {
+        log_error("keyring.refused", "reason=\"%s\" kept_generation=%" PRIu64, error.text,
+                  server->keyring_watch.generation);
+    }
+}
+
+/* The CPUs that this process may use. */
+static size_t allowed_cpus(cpu_set_t *set)
+{
+    if (sched_getaffinity(0, sizeof(*set), set) != 0) {
+        CPU_ZERO(set);
+        CPU_SET(0, set);
+    }
+    return (size_t)CPU_COUNT(set);
+}
+
+static enum nts_status create_workers(struct time_server *server, struct error *error)
+{
+    cpu_set_t cpus;
+    size_t num_cpus = allowed_cpus(&cpus);
+    bool one_per_cpu = server->config.workers == 0;
+    size_t num = one_per_cpu ? num_cpus : (size_t)server->config.workers;
+    server->workers = calloc(num, sizeof(*server->workers));
+    server->num_fds = num * server->config.listen.num;
+    server->fds = malloc(server->num_fds * sizeof(*server->fds));
+    if (server->workers == NULL || server->fds == NULL) {
+        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    memset(server->fds, -1, server->num_fds * sizeof(*server->fds));
+    int cpu = -1;
+    for (; server->num_workers < num; server->num_workers++) {
+        struct worker *worker = &server->workers[server->num_workers];
+        do {
+            cpu++;
+        } while (one_per_cpu && !CPU_ISSET((size_t)cpu, &cpus));
+        *worker = (struct worker){
+            .number = server->num_workers,
+            .cpu = one_per_cpu ? cpu : -1,
+            .clock_board = &server->clock_board,
+            .clock_limits = {server->config.clock.max_root_distance_ms * NS_PER_MS,
+                             server->config.clock.holdover_s * NS_PER_S},
+            .sockets = {.fds = server->fds + server->num_workers * server->config.listen.num,
+                        .num = server->config.listen.num,
+                        .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)},
+        };
+        if (worker->sockets.wake_fd < 0) {
+            return error_set(error, NTS_ERR_SYSTEM, "eventfd: %s", strerror(errno));
+        }
+    }
+    return NTS_OK;
+}
+
+static enum nts_status bind_sockets(struct time_server *server, struct error *error)
+{
+    const union net_address *addresses = server->config.listen.items;
+    for (size_t i = 0; i < server->num_fds; i++) {
+        enum nts_status status =
+            udp_socket_open(&server->fds[i], &addresses[i % server->config.listen.num],
+                            (int)server->config.receive_buffer_kib * 1024, error);
+        if (status != NTS_OK) {
+            server->fds[i] = -1;
+            return status;
+        }
+    }
+    return NTS_OK;
+}
+
+enum nts_status time_server_open(struct time_server *server, struct error *error)
+{
+    enum nts_status status =
+        keyring_watch_open(&server->keyring_watch, server->config.keyring, error);
+    if (status == NTS_OK) {
+        status = clock_source_open(&server->clock_source, &server->config.clock, error);
+    }
+    if (status == NTS_OK) {
+        status = create_workers(server, error);
+    }
+    if (status == NTS_OK) {
+        status = bind_sockets(server, error);
+    }
+    if (status == NTS_OK) {
+        status = sandbox_drop_user(server->config.user, error);
+    }
+    if (status == NTS_OK) {
+        status = load_keyring(server, error);
+    }
+    if (status == NTS_OK && !publish_settings(server)) {
+        status = error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    return status;
+}
+
+/* Starts all workers on one transport, or none. */
+static enum nts_status start_on(struct time_server *server, const struct transport_ops *transport,
+                                struct error *error)
+{
+    server->transport = transport;
+    for (size_t i = 0; i < server->num_workers; i++) {
+        server->workers[i].transport = transport;
+        enum nts_status status = worker_start(&server->workers[i], error);
+        if (status != NTS_OK) {
+            return status;
+        }
+        server->num_running++;
+    }
+    return NTS_OK;
+}
+
+enum nts_status time_server_start(struct time_server *server, struct error *error)
+{
+    if (server->config.transport == TRANSPORT_RECVMMSG) {
+        return start_on(server, &transport_recvmmsg, error);
+    }
+    enum nts_status status = start_on(server, &transport_io_uring, error);
+    if (status != NTS_OK && server->num_running == 0 &&
+        server->config.transport == TRANSPORT_AUTO) {
+        log_warning("transport.fallback", "transport=recvmmsg reason=\"%s\"", error->text);
+        status = start_on(server, &transport_recvmmsg, error);
+    }
+    return status;
+}
+
+void time_server_reload(struct time_server *server)
+{
+    struct time_config fresh;
+    struct config_memory memory;
+    struct error error;
+    enum nts_status status =
+        config_load(&fresh, &memory, &time_config_table, server->config_path, &error);
+    if (status != NTS_OK) {
+        log_error("config.refused", "reason=\"%s\" kept=true", error.text);
+        return;
+    }
+    const char *name = config_needs_restart(&time_config_table, &server->config, &fresh);
+    if (name != NULL) {
+        log_warning("config.needs_restart", "option=%s effect=\"unchanged until a restart\"", name);
+    }
+    server->config.plain_ntp = fresh.plain_ntp;
+    server->config.unsynchronised = fresh.unsynchronised;
+    server->config.log_level = fresh.log_level;
+    config_free(&memory);
+    log_set_level((enum log_level)server->config.log_level);
+    if (!publish_settings(server)) {
+        log_error("config.refused", "reason=\"out of memory\" kept=true");
+        return;
+    }
+    log_info("config.reloaded", "file=%s", server->config_path);
+}
+
+void time_server_post_clock(struct time_server *server)
+{
+    const struct clock_source *source = &server->clock_source;
+    const struct clock_status *status = &source->status;
+    const struct clock_limits *limits = &server->workers[0].clock_limits;
+    int64_t now_ns = real_time_ns();
+    bool is_fit = clock_is_fit(status, limits, now_ns);
+    clock_board_post(&server->clock_board, status);
+    if (server->clock_was_reported && is_fit == server->clock_was_fit) {
+        return;
+    }
+    server->clock_was_reported = true;
+    server->clock_was_fit = is_fit;
+    if (is_fit) {
+        log_info("clock.fit", "stratum=%u leap=%u reference_id=%08" PRIx32
+                 " root_delay_us=%" PRId64 " root_dispersion_us=%" PRId64,
+                 status->stratum, status->leap, status->reference_id, status->root_delay_ns / 1000,
+                 clock_root_dispersion_ns(status, now_ns) / 1000);
+        return;
+    }
+    const char *reason = source->trouble;
+    if (reason == NULL) {
+        reason = now_ns - status->updated_at_ns > limits->holdover_ns
+                     ? "nothing heard from the source for longer than holdover_s"
+                     : "root distance is above max_root_distance_ms";
+    }
+    log_warning("clock.unfit", "reason=\"%s\" effect=\"%s\"", reason,
+                server->config.unsynchronised == UNSYNCHRONISED_SILENT
+                    ? "silence"
+                    : "answers say unsynchronised");
+}
+
+void time_server_tick(struct time_server *server)
+{
+    clock_source_tick(&server->clock_source);
+    time_server_post_clock(server);
+}
+
+void time_server_log_counters(const struct time_server *server)
+{
+#define LABEL_ONLY(name, label) label,
+#define STATUS_LABEL(name, label, text) label,
+    static const char *const event_labels[] = {ANSWER_EVENT_TABLE(LABEL_ONLY)};
+    static const char *const transport_labels[] = {TRANSPORT_EVENT_TABLE(LABEL_ONLY)};
+    static const char *const cause_labels[] = {"ok", NTS_STATUS_TABLE(STATUS_LABEL)};
+    uint64_t events[ANSWER_NUM_EVENTS] = {0};
+    uint64_t transport[TRANSPORT_NUM_EVENTS] = {0};
+    uint64_t causes[NTS_NUM_STATUS] = {0};
+    for (size_t w = 0; w < server->num_running; w++) {
+        const struct answer_counters *answers = answer_engine_counters(server->workers[w].engine);
+        for (size_t i = 0; i < ANSWER_NUM_EVENTS; i++) {
+            events[i] += counter_read(&answers->events[i]);
+        }
+        for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
+            causes[i] += counter_read(&answers->by_cause[i]);
+        }
+        for (size_t i = 0; i < TRANSPORT_NUM_EVENTS; i++) {
+            transport[i] += counter_read(&server->workers[w].transport_counters.events[i]);
+        }
+    }
+    log_counters("counters.answers", event_labels, events, ANSWER_NUM_EVENTS);
+    log_counters("counters.causes", cause_labels, causes, NTS_NUM_STATUS);
+    log_counters("counters.transport", transport_labels, transport, TRANSPORT_NUM_EVENTS);
+}
+
+void time_server_close(struct time_server *server)
+{
+    while (server->num_running > 0) {
+        worker_stop(&server->workers[--server->num_running]);
+    }
+    for (size_t i = 0; i < server->num_workers; i++) {
+        snapshot_slot_clear(&server->workers[i].keyring);
+        snapshot_slot_clear(&server->workers[i].settings);
+        close(server->workers[i].sockets.wake_fd);
+    }
+    for (size_t i = 0; i < server->num_fds; i++) {
+        if (server->fds[i] >= 0) {
+            close(server->fds[i]);
+        }
+    }
+    free(server->fds);
+    free(server->workers);
+    clock_source_close(&server->clock_source);
+    keyring_watch_close(&server->keyring_watch);
+    config_free(&server->config_memory);
+}

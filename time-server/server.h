@@ -1,0 +1,55 @@
+/* A running time server: its sockets, workers, clock and keyring, as the control thread sees them. */
+#ifndef NTS_TIME_SERVER_H
+#define NTS_TIME_SERVER_H
+
+#include "clock_source.h"
+#include "keys/keyring_watch.h"
+#include "time_config.h"
+#include "worker.h"
+
+struct time_server {
+    const char *config_path;
+    struct time_config config;
+    struct config_memory config_memory;
+    struct keyring_watch keyring_watch;
+    struct clock_source clock_source;
+    struct clock_board clock_board;
+    bool clock_was_fit;
+    bool clock_was_reported;
+    int *fds; /* workers x listen addresses */
+    size_t num_fds;
+    struct worker *workers;
+    size_t num_workers;
+    size_t num_running;
+    const struct transport_ops *transport;
+};
+
+/* time_server_open loads keyring and clock, binds the sockets and drops privileges. The
+ * configuration has been loaded into server->config. On error the text says why. */
+NTS_MUST_CHECK enum nts_status time_server_open(struct time_server *server, struct error *error);
+
+/* time_server_start starts the workers, on io_uring or, where that is forbidden and the
+ * configuration leaves the choice, on system calls. */
+NTS_MUST_CHECK enum nts_status time_server_start(struct time_server *server, struct error *error);
+
+/* time_server_reload reads the configuration again; what fails keeps what runs, and is logged. */
+void time_server_reload(struct time_server *server);
+
+/* time_server_load_keyring loads the keyring file and publishes it; a failure is logged and keeps
+ * the keys in memory. */
+void time_server_load_keyring(struct time_server *server);
+
+/* time_server_tick is called once a second: asks the clock source. */
+void time_server_tick(struct time_server *server);
+
+/* time_server_post_clock hands the workers what the clock source knows, and logs a change between
+ * fit and not fit. */
+void time_server_post_clock(struct time_server *server);
+
+/* time_server_log_counters logs the counters of all workers together. */
+void time_server_log_counters(const struct time_server *server);
+
+/* time_server_close stops the workers and frees everything. */
+void time_server_close(struct time_server *server);
+
+#endif

@@ -1,0 +1,64 @@
+/* How datagrams get in and out: a small table of functions, so that a worker does not know whether
+ * io_uring or system calls move its packets, and a third way fits in later. A transport belongs to
+ * one thread; it is opened and closed there. */
+#ifndef NTS_TIME_TRANSPORT_H
+#define NTS_TIME_TRANSPORT_H
+
+#include "answer.h"
+#include "base/address.h"
+#include "runtime/counter.h"
+#include "udp_socket.h"
+
+#define TRANSPORT_EVENT_TABLE(X)                                                                   \
+    X(NO_BUFFERS, "receive_enobufs") /* the kernel had no buffer of ours left */                   \
+    X(REARMS, "receive_rearms")                                                                    \
+    X(TRUNCATED, "received_too_long")                                                              \
+    X(SENT, "sent")                                                                                \
+    X(SEND_DROPPED, "send_dropped") /* the socket's send buffer was full */                        \
+    X(SEND_ERRORS, "send_errors")
+
+enum transport_event {
+#define TRANSPORT_EVENT_ENUM(name, label) TRANSPORT_##name,
+    TRANSPORT_EVENT_TABLE(TRANSPORT_EVENT_ENUM)
+#undef TRANSPORT_EVENT_ENUM
+        TRANSPORT_NUM_EVENTS
+};
+
+/* What a transport works on. The descriptors stay the caller's. */
+struct transport_sockets {
+    const int *fds; /* bound, non-blocking */
+    size_t num;
+    int wake_fd; /* an eventfd: readable when the worker should look around */
+};
+
+/* Written by the transport's thread alone. */
+struct transport_counters {
+    counter events[TRANSPORT_NUM_EVENTS];
+};
+
+struct transport_ops {
+    const char *name;
+    /* What one send takes, nanoseconds: predicts when the later replies of a batch leave. */
+    int64_t send_cost_ns;
+
+    /* Prepares to receive; `counters` outlives the transport. NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY,
+     * with a text, if this way is not to be had here. */
+    enum nts_status (*open)(void **transport, const struct transport_sockets *sockets,
+                            struct transport_counters *counters, struct error *error);
+
+    /* Waits until datagrams have come or wake_fd is readable (it is read), and returns up to
+     * ANSWER_MAX_BATCH of them at `*batch`, each with room for its reply. They stay valid until
+     * send. Zero datagrams: woken. */
+    size_t (*receive)(void *transport, struct datagram **batch);
+
+    /* Sends the replies of the batch (those with a reply_len), from the address that was asked, and
+     * ends the batch. Nothing may be received in between. */
+    void (*send)(void *transport);
+
+    void (*close)(void *transport);
+};
+
+extern const struct transport_ops transport_io_uring;
+extern const struct transport_ops transport_recvmmsg;
+
+#endif

@@ -1,0 +1,239 @@
+/* io_uring: multishot recvmsg into provided buffers, one sendmsg per reply, all of a batch submitted
+ * with the wait for the next. */
+#include "transport.h"
+
+#include "runtime/ring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUM_BUFFERS   1024 /* a power of two */
+#define BUFFER_GROUP  1
+#define NUM_SQES      (2 * ANSWER_MAX_BATCH)
+#define NUM_CQES      (4 * NUM_BUFFERS)
+#define PEER_LEN      32 /* struct sockaddr_in6, and what follows it is aligned */
+#define BUFFER_LEN                                                                                 \
+    (sizeof(struct io_uring_recvmsg_out) + PEER_LEN + UDP_CONTROL_LEN + REQUEST_MAX_LEN)
+
+enum tag { TAG_RECEIVE, TAG_SEND, TAG_WAKE };
+
+/* A reply on its way out. Sends never wait (MSG_DONTWAIT), so all of a batch are done when the
+ * system call that submits them returns, and the slots can be used again. */
+struct reply_slot {
+    struct msghdr message;
+    struct iovec iov;
+    union net_address peer;
+    struct udp_received received;
+    unsigned buffer_id;
+    int fd;
+    _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_LEN];
+    uint8_t reply[REQUEST_MAX_LEN];
+};
+
+struct uring_transport {
+    struct io_uring ring;
+    struct ring_buffers buffers;
+    struct transport_counters *counters;
+    struct msghdr *templates; /* one per socket: how much room names and control messages get */
+    const int *fds;
+    int wake_fd;
+    uint64_t wake_count;
+    size_t num_datagrams;
+    struct datagram batch[ANSWER_MAX_BATCH];
+    struct reply_slot slots[ANSWER_MAX_BATCH];
+};
+
+static void count(struct uring_transport *t, enum transport_event event)
+{
+    counter_add(&t->counters->events[event], 1);
+}
+
+static void arm_receive(struct uring_transport *t, uint32_t socket_index)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&t->ring);
+    io_uring_prep_recvmsg_multishot(sqe, t->fds[socket_index], &t->templates[socket_index], 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = BUFFER_GROUP;
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_RECEIVE, socket_index));
+}
+
+static void arm_wake(struct uring_transport *t)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&t->ring);
+    io_uring_prep_read(sqe, t->wake_fd, &t->wake_count, sizeof(t->wake_count), 0);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_WAKE, 0));
+}
+
+static void uring_close(void *transport)
+{
+    struct uring_transport *t = transport;
+    ring_close(&t->ring);
+    ring_buffers_close(&t->buffers);
+    free(t->templates);
+    free(t);
+}
+
+static enum nts_status uring_open(void **transport, const struct transport_sockets *sockets,
+                                  struct transport_counters *counters, struct error *error)
+{
+    static const uint8_t operations[] = {IORING_OP_RECVMSG, IORING_OP_SENDMSG, IORING_OP_READ};
+    struct uring_transport *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    enum nts_status status = ring_open(&t->ring, NUM_SQES, NUM_CQES, error);
+    if (status != NTS_OK) {
+        free(t);
+        return status;
+    }
+    t->counters = counters;
+    t->fds = sockets->fds;
+    t->wake_fd = sockets->wake_fd;
+    t->templates = calloc(sockets->num, sizeof(*t->templates));
+    status = t->templates == NULL
+                 ? error_set(error, NTS_ERR_NO_MEMORY, "out of memory")
+                 : ring_buffers_open(&t->buffers, &t->ring, BUFFER_GROUP, NUM_BUFFERS, BUFFER_LEN,
+                                     error);
+    if (status == NTS_OK) {
+        status = ring_enable(&t->ring, operations, sizeof(operations), error);
+    }
+    if (status != NTS_OK) {
+        uring_close(t);
+        return status;
+    }
+    for (uint32_t i = 0; i < sockets->num; i++) {
+        t->templates[i].msg_namelen = PEER_LEN;
+        t->templates[i].msg_controllen = UDP_CONTROL_LEN;
+        arm_receive(t, i);
+    }
+    arm_wake(t);
+    *transport = t;
+    return NTS_OK;
+}
+
+/* Takes in one received datagram. */
+static void take_datagram(struct uring_transport *t, uint32_t socket_index, int len,
+                          unsigned buffer_id)
+{
+    struct msghdr *template = &t->templates[socket_index];
+    uint8_t *buffer = ring_buffer_at(&t->buffers, buffer_id);
+    struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(buffer, len, template);
+    struct reply_slot *slot = &t->slots[t->num_datagrams];
+    struct datagram *datagram = &t->batch[t->num_datagrams];
+    if (out == NULL || (out->flags & MSG_TRUNC) != 0 || out->namelen > sizeof(slot->peer)) {
+        count(t, TRANSPORT_TRUNCATED);
+        ring_buffers_give(&t->buffers, buffer_id, 0);
+        ring_buffers_commit(&t->buffers, 1);
+        return;
+    }
+    struct msghdr message = {
+        .msg_control = (uint8_t *)io_uring_recvmsg_name(out) + template->msg_namelen,
+        .msg_controllen = out->controllen,
+    };
+    udp_control_read(&slot->received, &message);
+    memcpy(&slot->peer, io_uring_recvmsg_name(out), out->namelen);
+    slot->buffer_id = buffer_id;
+    slot->fd = t->fds[socket_index];
+    *datagram = (struct datagram){
+        .data = io_uring_recvmsg_payload(out, template),
+        .len = io_uring_recvmsg_payload_length(out, len, template),
+        .rx_time_ns = slot->received.rx_time_ns,
+        .reply = slot->reply,
+    };
+    t->num_datagrams++;
+}
+
+static void take_receive(struct uring_transport *t, const struct io_uring_cqe *cqe)
+{
+    uint32_t socket_index = ring_index(cqe->user_data);
+    if (cqe->res >= 0) {
+        take_datagram(t, socket_index, cqe->res, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+    } else if (cqe->res == -ENOBUFS) {
+        count(t, TRANSPORT_NO_BUFFERS);
+    }
+    if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
+        count(t, TRANSPORT_REARMS);
+        arm_receive(t, socket_index);
+    }
+}
+
+static void take_completion(struct uring_transport *t, const struct io_uring_cqe *cqe)
+{
+    switch (ring_tag(cqe->user_data)) {
+    case TAG_RECEIVE:
+        take_receive(t, cqe);
+        break;
+    case TAG_SEND: /* successes are skipped */
+        count(t, cqe->res == -EAGAIN ? TRANSPORT_SEND_DROPPED : TRANSPORT_SEND_ERRORS);
+        break;
+    default:
+        arm_wake(t);
+        break;
+    }
+}
+
+static size_t uring_receive(void *transport, struct datagram **batch)
+{
+    struct uring_transport *t = transport;
+    /* The replies of the last batch leave with the same system call. Their slots are free once
+     * every entry is taken by the kernel. */
+    do {
+        io_uring_submit_and_wait(&t->ring, 1);
+    } while (io_uring_sq_ready(&t->ring) > 0);
+
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    unsigned num_seen = 0;
+    t->num_datagrams = 0;
+    io_uring_for_each_cqe(&t->ring, head, cqe)
+    {
+        if (t->num_datagrams == ANSWER_MAX_BATCH) {
+            break;
+        }
+        take_completion(t, cqe);
+        num_seen++;
+    }
+    io_uring_cq_advance(&t->ring, num_seen);
+    *batch = t->batch;
+    return t->num_datagrams;
+}
+
+static void queue_reply(struct uring_transport *t, struct reply_slot *slot, size_t reply_len)
+{
+    slot->iov = (struct iovec){.iov_base = slot->reply, .iov_len = reply_len};
+    slot->message = (struct msghdr){
+        .msg_name = &slot->peer,
+        .msg_namelen = address_len(&slot->peer),
+        .msg_iov = &slot->iov,
+        .msg_iovlen = 1,
+    };
+    udp_control_write(&slot->message, slot->control, &slot->received);
+    struct io_uring_sqe *sqe = ring_sqe(&t->ring);
+    io_uring_prep_sendmsg(sqe, slot->fd, &slot->message, MSG_DONTWAIT);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_SEND, 0));
+    count(t, TRANSPORT_SENT);
+}
+
+static void uring_send(void *transport)
+{
+    struct uring_transport *t = transport;
+    for (size_t i = 0; i < t->num_datagrams; i++) {
+        if (t->batch[i].reply_len > 0) {
+            queue_reply(t, &t->slots[i], t->batch[i].reply_len);
+        }
+        ring_buffers_give(&t->buffers, t->slots[i].buffer_id, (unsigned)i);
+    }
+    ring_buffers_commit(&t->buffers, (unsigned)t->num_datagrams);
+    t->num_datagrams = 0;
+}
+
+const struct transport_ops transport_io_uring = {
+    .name = "io_uring",
+    .send_cost_ns = 2000,
+    .open = uring_open,
+    .receive = uring_receive,
+    .send = uring_send,
+    .close = uring_close,
+};

@@ -1,0 +1,179 @@
+/* System calls: poll, recvmmsg, sendmmsg. For hosts and containers where io_uring is forbidden. */
+#include "transport.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct mmsg_transport {
+    struct transport_counters *counters;
+    struct pollfd *polled; /* the sockets, then wake_fd */
+    size_t num_sockets;
+    size_t next_socket; /* whose turn it is: no socket waits behind a busy one */
+    int fd;             /* the socket that the batch came from */
+    size_t num_datagrams;
+    struct datagram batch[ANSWER_MAX_BATCH];
+    struct mmsghdr in[ANSWER_MAX_BATCH];
+    struct mmsghdr out[ANSWER_MAX_BATCH];
+    struct iovec in_iov[ANSWER_MAX_BATCH];
+    struct iovec out_iov[ANSWER_MAX_BATCH];
+    size_t batch_message[ANSWER_MAX_BATCH]; /* which received message a datagram is */
+    union net_address peers[ANSWER_MAX_BATCH];
+    struct {
+        _Alignas(struct cmsghdr) uint8_t in[UDP_CONTROL_LEN];
+        _Alignas(struct cmsghdr) uint8_t out[UDP_CONTROL_LEN];
+        struct udp_received received;
+    } control[ANSWER_MAX_BATCH];
+    uint8_t requests[ANSWER_MAX_BATCH][REQUEST_MAX_LEN];
+    uint8_t replies[ANSWER_MAX_BATCH][REQUEST_MAX_LEN];
+};
+
+static void count(struct mmsg_transport *t, enum transport_event event, size_t num)
+{
+    counter_add(&t->counters->events[event], num);
+}
+
+static void mmsg_close(void *transport)
+{
+    struct mmsg_transport *t = transport;
+    free(t->polled);
+    free(t);
+}
+
+static enum nts_status mmsg_open(void **transport, const struct transport_sockets *sockets,
+                                 struct transport_counters *counters, struct error *error)
+{
+    struct mmsg_transport *t = calloc(1, sizeof(*t));
+    struct pollfd *polled = calloc(sockets->num + 1, sizeof(*polled));
+    if (t == NULL || polled == NULL) {
+        free(t);
+        free(polled);
+        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    t->counters = counters;
+    t->polled = polled;
+    t->num_sockets = sockets->num;
+    for (size_t i = 0; i < sockets->num; i++) {
+        polled[i] = (struct pollfd){.fd = sockets->fds[i], .events = POLLIN};
+    }
+    polled[sockets->num] = (struct pollfd){.fd = sockets->wake_fd, .events = POLLIN};
+    *transport = t;
+    return NTS_OK;
+}
+
+static int receive_from(struct mmsg_transport *t, int fd)
+{
+    for (size_t i = 0; i < ANSWER_MAX_BATCH; i++) {
+        t->in_iov[i] = (struct iovec){.iov_base = t->requests[i], .iov_len = REQUEST_MAX_LEN};
+        t->in[i].msg_hdr = (struct msghdr){
+            .msg_name = &t->peers[i],
+            .msg_namelen = sizeof(t->peers[i]),
+            .msg_iov = &t->in_iov[i],
+            .msg_iovlen = 1,
+            .msg_control = t->control[i].in,
+            .msg_controllen = UDP_CONTROL_LEN,
+        };
+    }
+    return recvmmsg(fd, t->in, ANSWER_MAX_BATCH, MSG_DONTWAIT, NULL);
+}
+
+static void take_messages(struct mmsg_transport *t, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        if ((t->in[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+            count(t, TRANSPORT_TRUNCATED, 1);
+            continue;
+        }
+        udp_control_read(&t->control[i].received, &t->in[i].msg_hdr);
+        t->batch_message[t->num_datagrams] = i;
+        t->batch[t->num_datagrams++] = (struct datagram){
+            .data = t->requests[i],
+            .len = t->in[i].msg_len,
+            .rx_time_ns = t->control[i].received.rx_time_ns,
+            .reply = t->replies[i],
+        };
+    }
+}
+
+static size_t mmsg_receive(void *transport, struct datagram **batch)
+{
+    struct mmsg_transport *t = transport;
+    *batch = t->batch;
+    t->num_datagrams = 0;
+    if (poll(t->polled, t->num_sockets + 1, -1) <= 0) {
+        return 0;
+    }
+    if (t->polled[t->num_sockets].revents != 0) {
+        uint64_t wake_count;
+        if (read(t->polled[t->num_sockets].fd, &wake_count, sizeof(wake_count)) < 0) {
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < t->num_sockets; i++) {
+        size_t at = (t->next_socket + i) % t->num_sockets;
+        if (t->polled[at].revents == 0) {
+            continue;
+        }
+        t->fd = t->polled[at].fd;
+        int num = receive_from(t, t->fd);
+        if (num > 0) {
+            take_messages(t, (size_t)num);
+            t->next_socket = (at + 1) % t->num_sockets;
+            break;
+        }
+    }
+    return t->num_datagrams;
+}
+
+static size_t lay_out_replies(struct mmsg_transport *t)
+{
+    size_t num = 0;
+    for (size_t i = 0; i < t->num_datagrams; i++) {
+        if (t->batch[i].reply_len == 0) {
+            continue;
+        }
+        size_t message = t->batch_message[i];
+        t->out_iov[num] =
+            (struct iovec){.iov_base = t->batch[i].reply, .iov_len = t->batch[i].reply_len};
+        struct msghdr *header = &t->out[num].msg_hdr;
+        *header = (struct msghdr){
+            .msg_name = &t->peers[message],
+            .msg_namelen = t->in[message].msg_hdr.msg_namelen,
+            .msg_iov = &t->out_iov[num],
+            .msg_iovlen = 1,
+        };
+        udp_control_write(header, t->control[message].out, &t->control[message].received);
+        num++;
+    }
+    return num;
+}
+
+static void mmsg_send(void *transport)
+{
+    struct mmsg_transport *t = transport;
+    size_t num = lay_out_replies(t);
+    size_t at = 0;
+    while (at < num) {
+        int sent = sendmmsg(t->fd, t->out + at, (unsigned)(num - at), MSG_DONTWAIT);
+        if (sent > 0) {
+            at += (size_t)sent;
+            count(t, TRANSPORT_SENT, (size_t)sent);
+        } else if (errno != EINTR) {
+            /* The first one failed: it is passed over, the others still have their chance. */
+            count(t, errno == EAGAIN ? TRANSPORT_SEND_DROPPED : TRANSPORT_SEND_ERRORS, 1);
+            at++;
+        }
+    }
+    t->num_datagrams = 0;
+}
+
+const struct transport_ops transport_recvmmsg = {
+    .name = "recvmmsg",
+    .send_cost_ns = 2000,
+    .open = mmsg_open,
+    .receive = mmsg_receive,
+    .send = mmsg_send,
+    .close = mmsg_close,
+};

@@ -1,0 +1,38 @@
+/* UDP sockets as the server wants them, and the control messages that come and go with each
+ * datagram: the kernel's receive timestamp, and the address that was asked. */
+#ifndef NTS_TIME_UDP_SOCKET_H
+#define NTS_TIME_UDP_SOCKET_H
+
+#include "base/address.h"
+
+#include <sys/types.h>
+
+#define UDP_CONTROL_LEN 128 /* timestamp and packet info, either family */
+
+/* udp_socket_open binds a socket to `address`, shared with other workers (SO_REUSEPORT). If the
+ * address is a wildcard, the socket reports which address was asked. NTS_ERR_SYSTEM. */
+NTS_MUST_CHECK enum nts_status udp_socket_open(int *fd, const union net_address *address,
+                                               int receive_buffer_len, struct error *error);
+
+/* udp_socket_timestamps switches receive timestamps on. */
+bool udp_socket_timestamps(int fd);
+
+/* What the control messages of a received datagram say. */
+struct udp_received {
+    int64_t rx_time_ns; /* CLOCK_REALTIME; our own reading if the kernel gave none */
+    bool has_local;     /* the address that was asked is known */
+    union net_address local;
+    unsigned interface;
+};
+
+void udp_control_read(struct udp_received *received, struct msghdr *message);
+
+/* udp_control_write makes `message` leave from the address that was asked (RFC 5905, section 9.2),
+ * using UDP_CONTROL_LEN octets at `control`; no control message if it is not known. */
+void udp_control_write(struct msghdr *message, uint8_t *control,
+                       const struct udp_received *received);
+
+/* udp_socket_receive reads one datagram without waiting; -1 if there is none. */
+ssize_t udp_socket_receive(int fd, uint8_t *data, size_t capacity, int64_t *rx_time_ns);
+
+#endif

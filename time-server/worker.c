@@ -1,0 +1,121 @@
+#include "worker.h"
+
+#include "base/clock_time.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void report_start(struct worker *worker, enum nts_status status, const struct error *error)
+{
+    pthread_mutex_lock(&worker->start_lock);
+    worker->has_started = true;
+    worker->start_status = status;
+    worker->start_error = *error;
+    pthread_cond_signal(&worker->start_done);
+    pthread_mutex_unlock(&worker->start_lock);
+}
+
+static void stay_on_cpu(const struct worker *worker)
+{
+    if (worker->cpu >= 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((size_t)worker->cpu, &set);
+        sched_setaffinity(0, sizeof(set), &set); /* a preference: going without is no fault */
+    }
+}
+
+/* The way of a datagram: transport -> worker -> answer -> worker -> transport. */
+static void serve(struct worker *worker, void *transport)
+{
+    struct answer_context context = {
+        .limits = worker->clock_limits,
+        .real_time_ns = real_time_ns,
+        .send_cost_ns = worker->transport->send_cost_ns,
+    };
+    while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+        struct datagram *batch;
+        size_t num = worker->transport->receive(transport, &batch);
+        context.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
+        if (num == 0) {
+            continue;
+        }
+        const struct time_settings *settings =
+            (const struct time_settings *)snapshot_take(&worker->settings);
+        context.plain_ntp = settings->plain_ntp;
+        context.silent_when_unsynchronised = settings->silent_when_unsynchronised;
+        clock_board_read(worker->clock_board, &context.clock);
+        answer_batch(worker->engine, batch, num, &context);
+        worker->transport->send(transport);
+    }
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct error error = {{0}};
+    void *transport = NULL;
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", (unsigned)worker->number % 10000);
+    pthread_setname_np(pthread_self(), name);
+    stay_on_cpu(worker);
+    enum nts_status status = worker->transport->open(&transport, &worker->sockets,
+                                                     &worker->transport_counters, &error);
+    report_start(worker, status, &error);
+    if (status == NTS_OK) {
+        serve(worker, transport);
+        worker->transport->close(transport);
+    }
+    return NULL;
+}
+
+enum nts_status worker_start(struct worker *worker, struct error *error)
+{
+    worker->engine = answer_engine_create();
+    if (worker->engine == NULL) {
+        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    worker->has_started = false;
+    atomic_store(&worker->stop, false);
+    pthread_mutex_init(&worker->start_lock, NULL);
+    pthread_cond_init(&worker->start_done, NULL);
+    if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
+        answer_engine_destroy(worker->engine);
+        worker->engine = NULL;
+        return error_set(error, NTS_ERR_SYSTEM, "cannot start a thread");
+    }
+    pthread_mutex_lock(&worker->start_lock);
+    while (!worker->has_started) {
+        pthread_cond_wait(&worker->start_done, &worker->start_lock);
+    }
+    enum nts_status status = worker->start_status;
+    *error = worker->start_error;
+    pthread_mutex_unlock(&worker->start_lock);
+    if (status != NTS_OK) {
+        pthread_join(worker->thread, NULL);
+        answer_engine_destroy(worker->engine);
+        worker->engine = NULL;
+    }
+    return status;
+}
+
+void worker_wake(struct worker *worker)
+{
+    uint64_t one = 1;
+    if (write(worker->sockets.wake_fd, &one, sizeof(one)) < 0) {
+        return; /* the counter is full: a wake-up is pending already */
+    }
+}
+
+void worker_stop(struct worker *worker)
+{
+    atomic_store(&worker->stop, true);
+    worker_wake(worker);
+    pthread_join(worker->thread, NULL);
+    answer_engine_destroy(worker->engine);
+    worker->engine = NULL;
+    snapshot_slot_clear(&worker->keyring);
+    snapshot_slot_clear(&worker->settings);
+}

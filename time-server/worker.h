@@ -1,0 +1,51 @@
+/* One worker: one thread, one transport, one engine. Receives a batch, answers it, sends it. */
+#ifndef NTS_TIME_WORKER_H
+#define NTS_TIME_WORKER_H
+
+#include "base/snapshot.h"
+#include "transport.h"
+
+#include <pthread.h>
+
+/* What a reload can change; published to the workers as a snapshot. */
+struct time_settings {
+    struct snapshot snapshot; /* first member */
+    bool plain_ntp;
+    bool silent_when_unsynchronised;
+};
+
+struct worker {
+    /* set by the control thread before the start */
+    size_t number;
+    int cpu; /* to stay on, -1: any */
+    const struct transport_ops *transport;
+    struct transport_sockets sockets;
+    struct clock_board *clock_board;
+    struct clock_limits clock_limits;
+
+    /* shared with the control thread while running */
+    struct snapshot_slot keyring;
+    struct snapshot_slot settings;
+    atomic_bool stop;
+    struct transport_counters transport_counters;
+    struct answer_engine *engine;
+
+    pthread_t thread;
+    pthread_mutex_t start_lock; /* guards the three below, for worker_start alone */
+    pthread_cond_t start_done;
+    bool has_started;
+    enum nts_status start_status;
+    struct error start_error;
+};
+
+/* worker_start starts the thread and waits until it receives, or has failed with the status and
+ * text of the transport's open. Keyring and settings have been published before. */
+NTS_MUST_CHECK enum nts_status worker_start(struct worker *worker, struct error *error);
+
+/* worker_wake makes the worker look at its slots and its stop flag, even without traffic. */
+void worker_wake(struct worker *worker);
+
+/* worker_stop lets the worker answer the batch it is at, ends the thread and frees what it had. */
+void worker_stop(struct worker *worker);
+
+#endif
