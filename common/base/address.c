@@ -108,8 +108,7 @@ socklen_t address_len(const union net_address *address)
 
 uint16_t address_port(const union net_address *address)
 {
-    return ntohs(address->sa.sa_family == AF_INET6 ? address->in6.sin6_port
-                                                   : address->in.sin_port);
+    return ntohs(address->sa.sa_family == AF_INET6 ? address->in6.sin6_port : address->in.sin_port);
 }
 
 bool address_is_wildcard(const union net_address *address)

@@ -43,8 +43,8 @@ struct snapshot_slot {
  * took is dropped. Control thread. */
 static inline void snapshot_publish(struct snapshot_slot *slot, struct snapshot *snapshot)
 {
-    snapshot_unref(atomic_exchange_explicit(&slot->pending, snapshot_ref(snapshot),
-                                            memory_order_acq_rel));
+    snapshot_unref(
+        atomic_exchange_explicit(&slot->pending, snapshot_ref(snapshot), memory_order_acq_rel));
 }
 
 /* snapshot_take returns the newest snapshot, valid until the next call. One relaxed load when

@@ -7,10 +7,9 @@
 static const struct {
     const char *label;
     const char *text;
-} rows[NTS_NUM_STATUS] = {
-    [NTS_OK] = {"ok", "no error"},
+} rows[NTS_NUM_STATUS] = {[NTS_OK] = {"ok", "no error"},
 #define NTS_STATUS_ROW(name, label, text) [NTS_ERR_##name] = {label, text},
-    NTS_STATUS_TABLE(NTS_STATUS_ROW)
+                          NTS_STATUS_TABLE(NTS_STATUS_ROW)
 #undef NTS_STATUS_ROW
 };
 

@@ -3,7 +3,7 @@
 #ifndef NTS_BASE_STATUS_H
 #define NTS_BASE_STATUS_H
 
-#define NTS_MUST_CHECK __attribute__((warn_unused_result))
+#define NTS_MUST_CHECK                 __attribute__((warn_unused_result))
 #define NTS_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 
 #define NTS_STATUS_TABLE(X)                                                                        \

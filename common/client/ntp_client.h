@@ -1,4 +1,56 @@
+/* NTP over UDP as a client does it: one question, one answer, with the kernel's receive timestamp.
+ * Blocking with a deadline; a session belongs to one thread. */
 #ifndef NTS_CLIENT_NTP_CLIENT_H
 #define NTS_CLIENT_NTP_CLIENT_H
-#include "client/ke_client.h"
+
+#include "base/address.h"
+#include "client/deadline.h"
+#include "client/ntp_request.h"
+
+/* ntp_socket_open makes a non-blocking UDP socket connected to `server` (so that the kernel drops
+ * what comes from elsewhere), with a random port and receive timestamps. The caller closes `*fd`.
+ * NTS_ERR_SYSTEM with text. */
+NTS_MUST_CHECK enum nts_status ntp_socket_open(int *fd, const union net_address *server,
+                                               struct error *error);
+
+/* ntp_socket_receive waits for a datagram, of which it keeps the first `capacity` octets; `*len` is
+ * its whole length. `*received_ns` is the kernel's timestamp (CLOCK_REALTIME). NTS_ERR_TIMEOUT, or
+ * NTS_ERR_SYSTEM with errno: ECONNREFUSED when nobody listens there. */
+NTS_MUST_CHECK enum nts_status ntp_socket_receive(int fd, uint8_t *data, size_t *len,
+                                                  size_t capacity, int64_t *received_ns,
+                                                  int64_t deadline_ns);
+
+/* What one exchange measured (RFC 5905, section 8). */
+struct ntp_sample {
+    int64_t offset_ns;   /* the server's clock minus ours */
+    int64_t delay_ns;    /* round trip, without the server's own time */
+    int64_t sent_ns;     /* T1, CLOCK_REALTIME */
+    int64_t received_ns; /* T4 */
+    size_t request_len;
+    size_t num_ignored; /* datagrams that were not the answer */
+};
+
+/* ntp_sample_measure fills offset and delay of `*sample` from T1 and T4 in it and the server's T2
+ * and T3 in `header`. */
+void ntp_sample_measure(struct ntp_sample *sample, const struct ntp_header *header);
+
+struct ntp_exchange_options {
+    const union net_address *server;
+    const struct session_keys *keys; /* NULL: plain NTP */
+    struct cookie_jar *jar;          /* gives one cookie, gets the new ones; not for plain NTP */
+    int64_t timeout_ms;              /* 0: NTP_CLIENT_TIMEOUT_MS */
+};
+
+#define NTP_CLIENT_TIMEOUT_MS 2000
+
+/* ntp_exchange asks for the time once, and for as many cookies as the jar has room for. Datagrams
+ * that are not an authentic answer are passed over: anybody can send them, so they only become the
+ * verdict when nothing better has come in time (RFC 8915, section 5.7). `*reply` is then the most
+ * telling of them. Fills `*reply` and `*sample`, and on error the text.
+ * NTS_OK, NTS_ERR_TIMEOUT (nothing came, or nothing that belongs to the request), NTS_ERR_SYSTEM,
+ * or any error of ntp_reply_check; NTS_ERR_NTS_INCOMPLETE if the jar is empty. */
+NTS_MUST_CHECK enum nts_status ntp_exchange(struct ntp_reply *reply, struct ntp_sample *sample,
+                                            const struct ntp_exchange_options *options,
+                                            struct error *error);
+
 #endif

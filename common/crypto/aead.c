@@ -65,11 +65,11 @@ static enum nts_status gcm_siv_job(const struct aead_job *job, bool seal)
                            AEAD_TAG_LEN, NULL)) {
         return NTS_ERR_INTERNAL;
     }
-    int done = seal ? EVP_AEAD_CTX_seal(&ctx, job->out, &out_len, job->in_len + AEAD_TAG_LEN,
-                                        job->nonce, job->nonce_len, job->in, job->in_len, job->ad,
-                                        job->ad_len)
-                    : EVP_AEAD_CTX_open(&ctx, job->out, &out_len, job->in_len, job->nonce,
-                                        job->nonce_len, job->in, job->in_len, job->ad, job->ad_len);
+    int done =
+        seal ? EVP_AEAD_CTX_seal(&ctx, job->out, &out_len, job->in_len + AEAD_TAG_LEN, job->nonce,
+                                 job->nonce_len, job->in, job->in_len, job->ad, job->ad_len)
+             : EVP_AEAD_CTX_open(&ctx, job->out, &out_len, job->in_len, job->nonce, job->nonce_len,
+                                 job->in, job->in_len, job->ad, job->ad_len);
     EVP_AEAD_CTX_cleanup(&ctx);
     if (done != 1) {
         ERR_clear_error();

@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
-#define TEXT_OF(x)     #x
+#define TEXT_OF(x)       #x
 #define TEXT_OF_VALUE(x) TEXT_OF(x)
 
 /* Upstream renamed "curves" to "groups" and gained post-quantum groups; Debian 12's has neither. */

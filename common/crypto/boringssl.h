@@ -1,5 +1,6 @@
 /* The one place that knows which BoringSSL this is: Debian's (API 17 in Debian 12) or upstream's.
- * Everything else calls BoringSSL as upstream documents it, through this header where they differ. */
+ * Everything else calls BoringSSL as upstream documents it, through this header where they differ.
+ */
 #ifndef NTS_CRYPTO_BORINGSSL_H
 #define NTS_CRYPTO_BORINGSSL_H
 

@@ -14,8 +14,7 @@ static atomic_bool lock_was_refused;
 void *secret_alloc(size_t size)
 {
     size_t total_len = size + sizeof(struct block_header);
-    void *pages =
-        mmap(NULL, total_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *pages = mmap(NULL, total_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) {
         return NULL;
     }

@@ -135,9 +135,9 @@ static void seal_one(const struct cookie_seal_job *job, struct random_pool *rand
 
     if (key->layout == KEY_LAYOUT_CHRONY_GCMSIV) {
         size_t out_len;
-        int done = EVP_AEAD_CTX_seal(&key->schedule.gcm_siv, sealed, &out_len,
-                                     2 * key_len + AEAD_TAG_LEN, nonce, GCM_SIV_NONCE_LEN,
-                                     plaintext, 2 * key_len, NULL, 0);
+        int done =
+            EVP_AEAD_CTX_seal(&key->schedule.gcm_siv, sealed, &out_len, 2 * key_len + AEAD_TAG_LEN,
+                              nonce, GCM_SIV_NONCE_LEN, plaintext, 2 * key_len, NULL, 0);
         assert(done == 1); /* lengths are ours */
         (void)done;
     } else {

@@ -15,8 +15,7 @@
 
 #define COOKIE_MAX_LEN 164 /* chrony-siv, AEAD 17 */
 
-_Static_assert(COOKIE_MAX_LEN ==
-                   MASTER_KEY_ID_LEN + 16 + SIV_TAG_LEN + 2 * AEAD_MAX_KEY_LEN,
+_Static_assert(COOKIE_MAX_LEN == MASTER_KEY_ID_LEN + 16 + SIV_TAG_LEN + 2 * AEAD_MAX_KEY_LEN,
                "the longest cookie");
 
 /* The keys that a client and the farm share. Wipe after use. */
@@ -35,7 +34,8 @@ struct cookie_open_job {
     size_t cookie_len;
     struct session_keys keys; /* out; zeroed on error */
     /* Out: NTS_OK, NTS_ERR_COOKIE_FORM, NTS_ERR_KEY_UNKNOWN (rotated out or never ours),
-     * NTS_ERR_KEY_EXPIRED or NTS_ERR_FORGED. For each of them RFC 8915, section 5.7, wants a NAK. */
+     * NTS_ERR_KEY_EXPIRED or NTS_ERR_FORGED. For each of them RFC 8915, section 5.7, wants a NAK.
+     */
     enum nts_status status;
 };
 

@@ -93,8 +93,8 @@ static enum nts_status read_secret_file(char **text, size_t *text_len, struct st
         len += got > 0 ? (size_t)got : 0;
     }
     if (len > KEYRING_FILE_MAX_LEN) {
-        status = error_set(error, NTS_ERR_FILE, "%s: more than %d octets", path,
-                           KEYRING_FILE_MAX_LEN);
+        status =
+            error_set(error, NTS_ERR_FILE, "%s: more than %d octets", path, KEYRING_FILE_MAX_LEN);
         goto done;
     }
     *text = buffer;
@@ -117,8 +117,8 @@ struct place {
 
 static enum nts_status key_error(const struct place *place, const char *member, const char *text)
 {
-    return error_set(place->error, NTS_ERR_FILE, "%s: keys[%zu].%s: %s", place->path,
-                     place->key_at, member, text);
+    return error_set(place->error, NTS_ERR_FILE, "%s: keys[%zu].%s: %s", place->path, place->key_at,
+                     member, text);
 }
 
 static enum nts_status parse_time(int64_t *time_s, const struct place *place, json_t *value,
@@ -161,7 +161,8 @@ static enum nts_status parse_key(struct master_key_spec *spec, const struct plac
     }
     const char *name;
     json_t *value;
-    json_object_foreach (object, name, value) {
+    json_object_foreach(object, name, value)
+    {
         bool known = false;
         for (size_t i = 0; i < 5; i++) {
             known = known || strcmp(name, members[i]) == 0;
@@ -277,9 +278,9 @@ enum nts_status keyring_file_load(struct keyring **ring, struct stat *identity, 
     root = json_loadb(text, text_len, JSON_REJECT_DUPLICATES, &json_error);
     if (!json_is_object(root)) {
         /* jansson quotes the text near the fault, which may be a secret: give only the place. */
-        status = error_set(error, NTS_ERR_FILE, "%s: not a JSON object (line %d, column %d)", path,
-                           root == NULL ? json_error.line : 1,
-                           root == NULL ? json_error.column : 1);
+        status =
+            error_set(error, NTS_ERR_FILE, "%s: not a JSON object (line %d, column %d)", path,
+                      root == NULL ? json_error.line : 1, root == NULL ? json_error.column : 1);
         goto done;
     }
     status = parse_top(&generation, &keys, path, root, error);
@@ -335,8 +336,8 @@ static json_t *keyring_to_json(uint64_t generation, const struct master_key_spec
     for (size_t i = 0; i < num; i++) {
         json_array_append_new(keys, key_to_json(&specs[i]));
     }
-    return json_pack("{s:s, s:I, s:o}", "format", FORMAT_NAME, "generation",
-                     (json_int_t)generation, "keys", keys);
+    return json_pack("{s:s, s:I, s:o}", "format", FORMAT_NAME, "generation", (json_int_t)generation,
+                     "keys", keys);
 }
 
 /* Writes everything or fails; what a signal interrupts goes on. */
@@ -388,9 +389,9 @@ enum nts_status keyring_file_create(const char *path, uint64_t generation,
         status = error_set(error, NTS_ERR_FILE, "%s: cannot write: %s", path, strerror(errno));
     } else if (link(temporary, path) != 0) {
         /* link, not rename: it fails when the file is there, and so never overwrites one. */
-        status = error_set(error, NTS_ERR_FILE, "%s: %s", path,
-                           errno == EEXIST ? "exists already, and is left as it is"
-                                           : strerror(errno));
+        status =
+            error_set(error, NTS_ERR_FILE, "%s: %s", path,
+                      errno == EEXIST ? "exists already, and is left as it is" : strerror(errno));
     } else {
         sync_directory_of(path);
     }

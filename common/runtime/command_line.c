@@ -20,9 +20,9 @@ int command_line_parse(struct server_command *command, const struct server_progr
 {
     enum { FLAG_CHECK = 256, FLAG_OPTIONS };
     static const struct option flags[] = {
-        {"config", required_argument, NULL, 'c'},       {"check", no_argument, NULL, FLAG_CHECK},
-        {"options", no_argument, NULL, FLAG_OPTIONS},   {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},            {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},     {"check", no_argument, NULL, FLAG_CHECK},
+        {"options", no_argument, NULL, FLAG_OPTIONS}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},          {NULL, 0, NULL, 0},
     };
     *command = (struct server_command){0};
     int flag;

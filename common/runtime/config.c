@@ -222,7 +222,8 @@ static enum nts_status parse_object(struct parser *p, char *base, const struct o
     }
     const char *name;
     json_t *value;
-    json_object_foreach ((json_t *)object, name, value) {
+    json_object_foreach((json_t *)object, name, value)
+    {
         if (find_row(table, name) == NULL) {
             push_name(p, name);
             return expected(p, value, "no such key: it is unknown here");

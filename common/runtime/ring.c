@@ -13,8 +13,8 @@ enum nts_status ring_open(struct io_uring *ring, unsigned num_sqes, unsigned num
                           struct error *error)
 {
     struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
         .cq_entries = num_cqes,
     };
     int result = io_uring_queue_init_params(num_sqes, ring, &params);

@@ -28,10 +28,10 @@ struct ntp_header {
     uint8_t version;
     uint8_t mode;
     uint8_t stratum;
-    int8_t poll;               /* log2 seconds */
-    int8_t precision;          /* log2 seconds */
-    uint32_t root_delay;       /* 16.16 seconds */
-    uint32_t root_dispersion;  /* 16.16 seconds */
+    int8_t poll;              /* log2 seconds */
+    int8_t precision;         /* log2 seconds */
+    uint32_t root_delay;      /* 16.16 seconds */
+    uint32_t root_dispersion; /* 16.16 seconds */
     uint32_t reference_id;
     uint64_t reference_time;
     uint64_t origin_time;

@@ -1,0 +1,108 @@
+/* The TCP and TLS connection of an NTS-KE client (RFC 8915, section 3): TLS 1.3, ALPN "ntske/1",
+ * the server's certificate verified by name or by IP address. Blocking, but never longer than an
+ * absolute deadline (deadline_in_ms); only the DNS look-up keeps the resolver's own time.
+ * A connection belongs to one thread; an SSL_CTX may serve many. Raises no SIGPIPE. */
+#ifndef NTS_CLIENT_KE_CONNECTION_H
+#define NTS_CLIENT_KE_CONNECTION_H
+
+#include "base/address.h"
+#include "client/deadline.h"
+#include "crypto/boringssl.h"
+#include "keys/cookie.h"
+
+struct ke_connection_options {
+    const char *host;        /* name or IP literal */
+    uint16_t port;           /* 0: KE_PORT */
+    int family;              /* AF_UNSPEC, AF_INET or AF_INET6 */
+    const char *ca_file;     /* PEM; NULL: what the system trusts */
+    const char *server_name; /* what the certificate must be for; NULL: host */
+    bool insecure;           /* accept any certificate: for tests */
+    SSL_CTX *context;        /* of ke_tls_context_create; NULL: made for this connection alone */
+
+    /* What follows bends the rules, for tests: all zero is what RFC 8915 asks for. */
+    const char *const *alpn; /* protocols offered, ends with NULL, may be empty; any answer will do.
+                                NULL: "ntske/1", and the server must choose it */
+    const char *sni;         /* sent as it is, "" for none; NULL: server_name unless it is an IP */
+    uint16_t min_version;    /* 0: TLS1_3_VERSION */
+    uint16_t max_version;    /* 0: TLS1_3_VERSION */
+    const char *groups;      /* for boringssl_set_groups; NULL: boringssl_default_groups() */
+    size_t max_write_len;    /* octets per write to the socket; 0: no limit */
+};
+
+/* Must not move while it is open. */
+struct ke_connection {
+    int fd;
+    SSL *ssl;
+    union net_address peer;
+
+    /* What came in so far. */
+    int alert_received;           /* description of the last alert, close_notify too; -1: none */
+    unsigned num_session_tickets; /* NewSessionTicket messages */
+    unsigned num_data_records;    /* TLS records with application data that were read */
+
+    /* Of the options. */
+    char identity[HOST_TEXT_LEN]; /* what the certificate must be for */
+    size_t max_write_len;
+};
+
+/* ke_tcp_connect resolves `host` and connects to its addresses in turn, each with its share of the
+ * time left. Fills `*fd` (non-blocking, the caller's to close) and `*peer`. NTS_ERR_SYSTEM or
+ * NTS_ERR_TIMEOUT with text. */
+NTS_MUST_CHECK enum nts_status ke_tcp_connect(int *fd, union net_address *peer, const char *host,
+                                              uint16_t port, int family, int64_t deadline_ns,
+                                              struct error *error);
+
+/* ke_tls_context_create makes the context that `options` ask for; the caller frees it with
+ * SSL_CTX_free. NTS_ERR_FILE (ca_file), NTS_ERR_TLS or NTS_ERR_NO_MEMORY with text. */
+NTS_MUST_CHECK enum nts_status ke_tls_context_create(SSL_CTX **context,
+                                                     const struct ke_connection_options *options,
+                                                     struct error *error);
+
+/* ke_connection_open connects and completes the handshake. NTS_ERR_SYSTEM, NTS_ERR_TIMEOUT,
+ * NTS_ERR_TLS, NTS_ERR_FILE or NTS_ERR_NO_MEMORY with text. ke_connection_close is due in any case:
+ * after a failed handshake `ssl` and `alert_received` tell what was seen. */
+NTS_MUST_CHECK enum nts_status ke_connection_open(struct ke_connection *connection,
+                                                  const struct ke_connection_options *options,
+                                                  int64_t deadline_ns, struct error *error);
+
+/* ke_connection_write sends `len` octets as one TLS record (up to 16384 octets).
+ * NTS_ERR_TIMEOUT or NTS_ERR_TLS with text. */
+NTS_MUST_CHECK enum nts_status ke_connection_write(struct ke_connection *connection,
+                                                   const void *data, size_t len,
+                                                   int64_t deadline_ns, struct error *error);
+
+/* How the reading ended. */
+enum ke_read_end {
+    KE_READ_MESSAGE,      /* an End of Message record is there (ke_connection_read_message only) */
+    KE_READ_CLOSE_NOTIFY, /* TLS says that nothing more comes */
+    KE_READ_EOF,          /* the TCP connection ended without close_notify */
+    KE_READ_FULL,         /* `capacity` octets, or the message cannot end within them */
+    KE_READ_TIMEOUT,
+    KE_READ_FAILED, /* alert or reset: *error and alert_received say which */
+};
+
+/* ke_connection_read_message reads up to the End of Message record or whatever comes before it.
+ * `*len` counts the octets in `data`, however it ends. */
+enum ke_read_end ke_connection_read_message(struct ke_connection *connection, uint8_t *data,
+                                            size_t *len, size_t capacity, int64_t deadline_ns,
+                                            struct error *error);
+
+/* ke_connection_read_all is the same, but End of Message is an octet like any other. */
+enum ke_read_end ke_connection_read_all(struct ke_connection *connection, uint8_t *data,
+                                        size_t *len, size_t capacity, int64_t deadline_ns,
+                                        struct error *error);
+
+/* ke_connection_send_close_notify ends our direction; reading goes on. Does not wait. */
+void ke_connection_send_close_notify(struct ke_connection *connection);
+
+/* ke_connection_close says close_notify if it still can and frees everything. Does not wait. */
+void ke_connection_close(struct ke_connection *connection);
+
+/* ke_export_keys derives C2S and S2C of `aead` from the TLS session (RFC 8915, section 5.1), with
+ * `context_id` in the exporter's context where the RFC wants aead->id: chrony once used 15 for
+ * every algorithm. Fills `*keys`; NTS_ERR_TLS with it zeroed. */
+NTS_MUST_CHECK enum nts_status ke_export_keys(struct session_keys *keys, SSL *ssl,
+                                              const struct aead_algorithm *aead,
+                                              uint16_t context_id);
+
+#endif
