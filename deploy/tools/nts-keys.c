@@ -126,10 +126,10 @@ static void show_json(const struct keyring *ring, int64_t now_s)
         snprintf(id, sizeof(id), "%08" PRIx32, key->id);
         rfc3339_format(activate_at, key->activate_at_s);
         rfc3339_format(expire_at, key->expire_at_s);
-        json_array_append_new(
-            keys, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", id, "state",
-                            key_state(ring, key, now_s), "layout", key_layout_name(key->layout),
-                            "activate_at", activate_at, "expire_at", expire_at));
+        json_array_append_new(keys, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", id, "state",
+                                              key_state(ring, key, now_s), "layout",
+                                              key_layout_name(key->layout), "activate_at",
+                                              activate_at, "expire_at", expire_at));
     }
     json_t *root =
         json_pack("{s:I, s:o}", "generation", (json_int_t)ring->generation, "keys", keys);
