@@ -158,7 +158,8 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
     }
     int64_t server_received_ns = ntp_time_to_unix_ns(header->receive_time, received_ns);
     int64_t server_sent_ns = ntp_time_to_unix_ns(header->transmit_time, received_ns);
-    int64_t offset_ns = (server_received_ns - source->asked_at_ns + server_sent_ns - received_ns) / 2;
+    int64_t offset_ns =
+        (server_received_ns - source->asked_at_ns + server_sent_ns - received_ns) / 2;
     int64_t delay_ns = received_ns - source->asked_at_ns - (server_sent_ns - server_received_ns);
     int64_t distance_ns = offset_ns < 0 ? -offset_ns : offset_ns;
     if (distance_ns > config->max_offset_ms * NS_PER_MS) {
@@ -170,8 +171,8 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
     status->leap = header->leap;
     status->stratum = (uint8_t)(header->stratum + (below ? 1 : 0));
     status->reference_id = below ? source->reference_id : header->reference_id;
-    status->reference_ns = below ? received_ns
-                                 : ntp_time_to_unix_ns(header->reference_time, received_ns);
+    status->reference_ns =
+        below ? received_ns : ntp_time_to_unix_ns(header->reference_time, received_ns);
     if (status->reference_ns > received_ns) {
         status->reference_ns = received_ns;
     }

@@ -14,8 +14,8 @@
 #define CLOCK_DRIFT_PPM 15
 
 struct clock_status {
-    int64_t updated_at_ns;   /* CLOCK_REALTIME when this was learnt; 0: never */
-    int64_t reference_ns;    /* when the clock was last set or corrected */
+    int64_t updated_at_ns; /* CLOCK_REALTIME when this was learnt; 0: never */
+    int64_t reference_ns;  /* when the clock was last set or corrected */
     int64_t root_delay_ns;
     int64_t root_dispersion_ns; /* at updated_at_ns */
     uint32_t reference_id;

@@ -23,8 +23,7 @@ void response_write_header(struct writer *w, const struct request *request,
         header.leap = status->leap;
         header.stratum = status->stratum;
         header.root_delay = ntp_short_from_ns(status->root_delay_ns);
-        header.root_dispersion =
-            ntp_short_from_ns(clock_root_dispersion_ns(status, clock->now_ns));
+        header.root_dispersion = ntp_short_from_ns(clock_root_dispersion_ns(status, clock->now_ns));
         header.reference_id = status->reference_id;
         header.reference_time = ntp_time_from_unix_ns(status->reference_ns);
     }
@@ -68,8 +67,7 @@ size_t response_num_cookies(const struct request *request, const struct aead_alg
     }
     size_t without_cookies = NTP_HEADER_LEN + EF_HEADER_LEN + request->unique_id_len +
                              EF_AUTHENTICATOR_EXTRA + aead->nonce_len + AEAD_TAG_LEN;
-    size_t room =
-        request->wire_len > without_cookies ? request->wire_len - without_cookies : 0;
+    size_t room = request->wire_len > without_cookies ? request->wire_len - without_cookies : 0;
     size_t fits = cookie_len > 0 ? room / (EF_HEADER_LEN + cookie_len) : 0;
     return num < fits ? num : fits;
 }
@@ -80,8 +78,8 @@ struct response_seal response_write_authenticator(struct writer *w,
 {
     struct response_seal seal = {0};
     size_t ciphertext_len = plaintext_len + AEAD_TAG_LEN;
-    uint8_t *body = ext_field_write_space(w, EF_NTS_AUTHENTICATOR,
-                                          4u + aead->nonce_len + ciphertext_len);
+    uint8_t *body =
+        ext_field_write_space(w, EF_NTS_AUTHENTICATOR, 4u + aead->nonce_len + ciphertext_len);
     if (body != NULL) {
         store_u16(body, aead->nonce_len);
         store_u16(body + 2, (uint16_t)ciphertext_len);

@@ -236,8 +236,9 @@ void time_server_post_clock(struct time_server *server)
     server->clock_was_reported = true;
     server->clock_was_fit = is_fit;
     if (is_fit) {
-        log_info("clock.fit", "stratum=%u leap=%u reference_id=%08" PRIx32
-                 " root_delay_us=%" PRId64 " root_dispersion_us=%" PRId64,
+        log_info("clock.fit",
+                 "stratum=%u leap=%u reference_id=%08" PRIx32 " root_delay_us=%" PRId64
+                 " root_dispersion_us=%" PRId64,
                  status->stratum, status->leap, status->reference_id, status->root_delay_ns / 1000,
                  clock_root_dispersion_ns(status, now_ns) / 1000);
         return;
@@ -262,7 +263,7 @@ void time_server_tick(struct time_server *server)
 
 void time_server_log_counters(const struct time_server *server)
 {
-#define LABEL_ONLY(name, label) label,
+#define LABEL_ONLY(name, label)         label,
 #define STATUS_LABEL(name, label, text) label,
     static const char *const event_labels[] = {ANSWER_EVENT_TABLE(LABEL_ONLY)};
     static const char *const transport_labels[] = {TRANSPORT_EVENT_TABLE(LABEL_ONLY)};

@@ -1,4 +1,5 @@
-/* A running time server: its sockets, workers, clock and keyring, as the control thread sees them. */
+/* A running time server: its sockets, workers, clock and keyring, as the control thread sees them.
+ */
 #ifndef NTS_TIME_SERVER_H
 #define NTS_TIME_SERVER_H
 

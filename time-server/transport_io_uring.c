@@ -1,5 +1,5 @@
-/* io_uring: multishot recvmsg into provided buffers, one sendmsg per reply, all of a batch submitted
- * with the wait for the next. */
+/* io_uring: multishot recvmsg into provided buffers, one sendmsg per reply, all of a batch
+ * submitted with the wait for the next. */
 #include "transport.h"
 
 #include "runtime/ring.h"
@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NUM_BUFFERS   1024 /* a power of two */
-#define BUFFER_GROUP  1
-#define NUM_SQES      (2 * ANSWER_MAX_BATCH)
-#define NUM_CQES      (4 * NUM_BUFFERS)
-#define PEER_LEN      32 /* struct sockaddr_in6, and what follows it is aligned */
+#define NUM_BUFFERS  1024 /* a power of two */
+#define BUFFER_GROUP 1
+#define NUM_SQES     (2 * ANSWER_MAX_BATCH)
+#define NUM_CQES     (4 * NUM_BUFFERS)
+#define PEER_LEN     32 /* struct sockaddr_in6, and what follows it is aligned */
 #define BUFFER_LEN                                                                                 \
     (sizeof(struct io_uring_recvmsg_out) + PEER_LEN + UDP_CONTROL_LEN + REQUEST_MAX_LEN)
 
@@ -91,10 +91,9 @@ static enum nts_status uring_open(void **transport, const struct transport_socke
     t->fds = sockets->fds;
     t->wake_fd = sockets->wake_fd;
     t->templates = calloc(sockets->num, sizeof(*t->templates));
-    status = t->templates == NULL
-                 ? error_set(error, NTS_ERR_NO_MEMORY, "out of memory")
-                 : ring_buffers_open(&t->buffers, &t->ring, BUFFER_GROUP, NUM_BUFFERS, BUFFER_LEN,
-                                     error);
+    status = t->templates == NULL ? error_set(error, NTS_ERR_NO_MEMORY, "out of memory")
+                                  : ring_buffers_open(&t->buffers, &t->ring, BUFFER_GROUP,
+                                                      NUM_BUFFERS, BUFFER_LEN, error);
     if (status == NTS_OK) {
         status = ring_enable(&t->ring, operations, sizeof(operations), error);
     }

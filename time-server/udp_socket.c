@@ -122,8 +122,10 @@ ssize_t udp_socket_receive(int fd, uint8_t *data, size_t capacity, int64_t *rx_t
 {
     _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_LEN];
     struct iovec iov = {.iov_base = data, .iov_len = capacity};
-    struct msghdr message = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
     ssize_t len;
     do {
         len = recvmsg(fd, &message, MSG_DONTWAIT);

@@ -61,8 +61,8 @@ static void *worker_main(void *argument)
     snprintf(name, sizeof(name), "worker-%u", (unsigned)worker->number % 10000);
     pthread_setname_np(pthread_self(), name);
     stay_on_cpu(worker);
-    enum nts_status status = worker->transport->open(&transport, &worker->sockets,
-                                                     &worker->transport_counters, &error);
+    enum nts_status status =
+        worker->transport->open(&transport, &worker->sockets, &worker->transport_counters, &error);
     report_start(worker, status, &error);
     if (status == NTS_OK) {
         serve(worker, transport);
