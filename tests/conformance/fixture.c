@@ -1,0 +1,230 @@
+#include "fixture.h"
+
+#include "base/clock_time.h"
+#include "keys/keyring_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/ec_key.h>
+#include <openssl/evp.h>
+#include <openssl/nid.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_WAIT_MS                                                                                \
+    20000 /* how long a test may hang before it fails; never reached when it passes */
+
+char fixture_ip[16];
+char fixture_directory[64];
+
+void fixture_open(void)
+{
+    unsigned pid = (unsigned)getpid();
+    snprintf(fixture_ip, sizeof(fixture_ip), "127.%u.%u.%u", 1 + (pid >> 16 & 63), pid >> 8 & 255,
+             pid & 255);
+    strcpy(fixture_directory, "/tmp/nts-conformance-XXXXXX");
+    cr_assert_not_null(mkdtemp(fixture_directory));
+}
+
+void fixture_close(void)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", fixture_directory);
+    cr_assert_eq(system(command), 0);
+}
+
+const char *fixture_path(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof(paths[0]), "%s/%s", fixture_directory, name);
+    return path;
+}
+
+static void rename_into_place(const char *temporary, const char *name)
+{
+    cr_assert_eq(rename(fixture_path(temporary), fixture_path(name)), 0);
+}
+
+void fixture_write(const char *name, const char *text)
+{
+    int fd = open(fixture_path("write.tmp"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    rename_into_place("write.tmp", name);
+}
+
+struct master_key_spec fixture_spec(uint32_t id, enum key_layout layout, int64_t activate_in_s,
+                                    int64_t expire_in_s)
+{
+    int64_t now_s = real_time_ns() / NS_PER_S;
+    struct master_key_spec spec = {id, layout, now_s + activate_in_s, now_s + expire_in_s, {0}};
+    for (size_t i = 0; i < sizeof(spec.secret); i++) {
+        spec.secret[i] = (uint8_t)(id >> (i % 4 * 8)) ^ (uint8_t)(i * 37);
+    }
+    return spec;
+}
+
+void fixture_write_keyring(uint64_t generation, const struct master_key_spec *specs, size_t num)
+{
+    struct error error;
+    cr_assert_eq(keyring_file_create(fixture_path("keyring.tmp"), generation, specs, num, &error),
+                 NTS_OK, "%s", error.text);
+    rename_into_place("keyring.tmp", "keyring.json");
+}
+
+static void add_extension(X509 *certificate, int nid, const char *value)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, &context, nid, value);
+    cr_assert_not_null(extension);
+    cr_assert(X509_add_ext(certificate, extension, -1));
+    X509_EXTENSION_free(extension);
+}
+
+static EVP_PKEY *make_key(void)
+{
+    EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+    EVP_PKEY *key = EVP_PKEY_new();
+    cr_assert(ec != NULL && key != NULL && EC_KEY_generate_key(ec) &&
+              EVP_PKEY_assign_EC_KEY(key, ec));
+    return key;
+}
+
+void fixture_write_certificate(void)
+{
+    char names[128];
+    EVP_PKEY *key = make_key();
+    X509 *certificate = X509_new();
+    snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1,IP:::1,IP:%s", fixture_ip);
+    X509_set_version(certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), getpid());
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
+    X509_NAME *name = X509_NAME_new();
+    cr_assert(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                         (const unsigned char *)"conformance test", -1, -1, 0));
+    X509_set_subject_name(certificate, name);
+    X509_set_issuer_name(certificate, name);
+    X509_NAME_free(name);
+    X509_set_pubkey(certificate, key);
+    add_extension(certificate, NID_subject_alt_name, names);
+    add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
+    cr_assert_gt(X509_sign(certificate, key, EVP_sha256()), 0);
+
+    FILE *file = fopen(fixture_path("server.crt"), "w");
+    cr_assert(file != NULL && PEM_write_X509(file, certificate));
+    fclose(file);
+    umask(077);
+    file = fopen(fixture_path("server.key"), "w");
+    cr_assert(file != NULL && PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
+    fclose(file);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec *spec,
+                    const struct session_keys *keys)
+{
+    struct random_pool random = {0};
+    struct keyring *ring = keyring_create(1, spec, 1);
+    cr_assert_not_null(ring);
+    size_t len = cookie_len(spec->layout, keys->aead);
+    cr_assert_gt(len, 0);
+    struct cookie_seal_job job = {&ring->keys[0], keys, cookie};
+    cookie_seal_batch(&job, 1, &random);
+    snapshot_unref(&ring->snapshot);
+    return len;
+}
+
+static void spawn(struct server_process *server, const char *program, const char *config_path)
+{
+    char path[512];
+    int fds[2];
+    snprintf(path, sizeof(path), "%s/%s", TEST_BIN_DIR, program);
+    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+    server->pid = fork();
+    cr_assert_geq(server->pid, 0);
+    if (server->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves nothing behind */
+        dup2(fds[1], STDERR_FILENO);
+        execl(path, program, "--config", config_path, (char *)NULL);
+        _exit(127);
+    }
+    close(fds[1]);
+    server->log_fd = fds[0];
+    server->log_len = 0;
+    server->log[0] = '\0';
+}
+
+/* Takes in what the server has logged; false at the end of its log. */
+static bool read_log(struct server_process *server, int wait_ms)
+{
+    struct pollfd polled = {.fd = server->log_fd, .events = POLLIN};
+    if (poll(&polled, 1, wait_ms) <= 0) {
+        return true;
+    }
+    ssize_t len = read(server->log_fd, server->log + server->log_len,
+                       sizeof(server->log) - 1 - server->log_len);
+    if (len <= 0) {
+        return false;
+    }
+    server->log_len += (size_t)len;
+    server->log[server->log_len] = '\0';
+    return true;
+}
+
+void server_await_log(struct server_process *server, const char *text, size_t from)
+{
+    int64_t deadline_ns = mono_time_ns() + MAX_WAIT_MS * NS_PER_MS;
+    while (from > server->log_len || strstr(server->log + from, text) == NULL) {
+        cr_assert(read_log(server, 100), "the server ended, its log:\n%s", server->log);
+        cr_assert_lt(mono_time_ns(), deadline_ns, "no '%s' in the log:\n%s", text, server->log);
+    }
+}
+
+void server_start(struct server_process *server, const char *program, const char *config_json,
+                  const char *ready)
+{
+    char name[32];
+    static unsigned number;
+    snprintf(name, sizeof(name), "server-%u.json", number++);
+    fixture_write(name, config_json);
+    spawn(server, program, fixture_path(name));
+    server_await_log(server, ready, 0);
+}
+
+void server_stop(struct server_process *server)
+{
+    int status;
+    kill(server->pid, SIGTERM);
+    int64_t deadline_ns = mono_time_ns() + MAX_WAIT_MS * NS_PER_MS;
+    while (read_log(server, 100) && mono_time_ns() < deadline_ns) {
+    }
+    if (mono_time_ns() >= deadline_ns) {
+        kill(server->pid, SIGKILL);
+    }
+    cr_assert_eq(waitpid(server->pid, &status, 0), server->pid);
+    close(server->log_fd);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x, its log:\n%s", status,
+              server->log);
+}
+
+const char *fixture_transport(void)
+{
+    const char *transport = getenv("NTS_TEST_TRANSPORT");
+    return transport != NULL ? transport : "auto";
+}
