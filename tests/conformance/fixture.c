@@ -150,11 +150,35 @@ size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec
     return len;
 }
 
+/* $NTS_BIN_DIR: the servers of another build, such as tsan. */
+static const char *bin_directory(void)
+{
+    const char *directory = getenv("NTS_BIN_DIR");
+    return directory != NULL ? directory : TEST_BIN_DIR;
+}
+
+void fixture_assert_run(const char *program, const char *arguments, int exit_status,
+                        const char *text)
+{
+    char command[1024];
+    char output[16384];
+    snprintf(command, sizeof(command), "cd '%s' && exec '%s/%s' %s 2>&1 < /dev/null",
+             fixture_directory, bin_directory(), program, arguments);
+    FILE *pipe = popen(command, "r");
+    cr_assert_not_null(pipe);
+    size_t len = fread(output, 1, sizeof(output) - 1, pipe);
+    output[len] = '\0';
+    int status = pclose(pipe);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == exit_status, "%s: status %#x: %s",
+              arguments, status, output);
+    cr_assert_not_null(strstr(output, text), "%s: no '%s' in: %s", arguments, text, output);
+}
+
 static void spawn(struct server_process *server, const char *program, const char *config_path)
 {
     char path[512];
     int fds[2];
-    snprintf(path, sizeof(path), "%s/%s", TEST_BIN_DIR, program);
+    snprintf(path, sizeof(path), "%s/%s", bin_directory(), program);
     cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
     server->pid = fork();
     cr_assert_geq(server->pid, 0);
@@ -199,11 +223,10 @@ void server_await_log(struct server_process *server, const char *text, size_t fr
 void server_start(struct server_process *server, const char *program, const char *config_json,
                   const char *ready)
 {
-    char name[32];
     static unsigned number;
-    snprintf(name, sizeof(name), "server-%u.json", number++);
-    fixture_write(name, config_json);
-    spawn(server, program, fixture_path(name));
+    snprintf(server->config_name, sizeof(server->config_name), "server-%u.json", number++);
+    fixture_write(server->config_name, config_json);
+    spawn(server, program, fixture_path(server->config_name));
     server_await_log(server, ready, 0);
 }
 

@@ -26,6 +26,7 @@ extern char fixture_directory[64];
 struct server_process {
     pid_t pid;
     int log_fd;
+    char config_name[32]; /* its configuration, a file of the directory */
     size_t log_len;
     char log[65536]; /* what it has logged so far, NUL-terminated */
 };
@@ -68,6 +69,11 @@ void server_await_log(struct server_process *server, const char *text, size_t fr
 /* server_stop ends the server with SIGTERM and fails the test unless it exits with 0, as it does
  * when neither it nor a sanitizer had something to complain about. */
 void server_stop(struct server_process *server);
+
+/* fixture_assert_run runs a program of the build in the directory, to its end, and fails the test
+ * unless it exits with `exit_status` and has `text` in what it says. */
+void fixture_assert_run(const char *program, const char *arguments, int exit_status,
+                        const char *text);
 
 /* The transport that time servers under test use: "auto", or $NTS_TEST_TRANSPORT. */
 const char *fixture_transport(void);

@@ -154,7 +154,7 @@ static void open_with_longer_new_cookies(void)
     };
     fixture_open();
     fixture_write_keyring(1, specs, 2);
-    time_server_up_with("{\"source\": \"fixed\", \"stratum\": 1, \"reference_id\": \"GPS\"}", "");
+    time_server_up_with(FIXED_CLOCK, "");
 }
 
 Test(conformance, N_31_longer_new_cookies_mean_fewer_of_them, .init = open_with_longer_new_cookies,

@@ -227,7 +227,7 @@ OWN_SERVER_TEST(H_15_reference_id_of_stratum_1_is_ascii_and_below_it_an_address)
     struct server_process below[2];
     char config[512];
     struct packet p = plain();
-    time_server_up_with("{\"source\": \"fixed\", \"stratum\": 1, \"reference_id\": \"GPS\"}", "");
+    time_server_up_with(FIXED_CLOCK, "");
     struct packet reply = ask(&p);
     cr_assert_eq(header_of(&reply).reference_id, 0x47505300);
 
@@ -267,17 +267,14 @@ OWN_SERVER_TEST(H_15_reference_id_of_stratum_1_is_ascii_and_below_it_an_address)
 
 OWN_SERVER_TEST(H_16_reply_leaves_from_the_address_and_port_that_was_asked)
 {
-    char wildcard[128];
-    unsigned port = 20000 + (unsigned)getpid() % 20000;
-    snprintf(wildcard, sizeof(wildcard),
-             "{\"source\": \"fixed\", \"stratum\": 1, \"reference_id\": \"GPS\"}");
     struct server_process multihomed;
     char config[512];
-    time_server_up_with(wildcard, "");
+    unsigned port = 20000 + (unsigned)getpid() % 20000;
+    time_server_up_with(FIXED_CLOCK, "");
     snprintf(config, sizeof(config),
              "{\"listen\": [\"0.0.0.0:%u\", \"[::]:%u\"], \"keyring\": \"keyring.json\", "
-             "\"transport\": \"%s\", \"clock\": %s}",
-             port, port, fixture_transport(), wildcard);
+             "\"transport\": \"%s\", \"clock\": " FIXED_CLOCK "}",
+             port, port, fixture_transport());
     server_start(&multihomed, "nts-time-server", config, "time.ready");
     /* The sockets are connected: a reply from any other address or port does not arrive. */
     const uint16_t source_ports[] = {0, 123, 1024, 65535};

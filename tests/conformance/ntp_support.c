@@ -34,7 +34,7 @@ void time_server_up(void)
     };
     fixture_open();
     fixture_write_keyring(1, specs, 2);
-    time_server_up_with("{\"source\": \"fixed\", \"stratum\": 1, \"reference_id\": \"GPS\"}", "");
+    time_server_up_with(FIXED_CLOCK, "");
 }
 
 void time_server_down(void)

@@ -13,6 +13,9 @@ struct packet {
     uint8_t data[PACKET_MAX_LEN];
 };
 
+/* The clock of most tests. */
+#define FIXED_CLOCK "{\"source\": \"fixed\", \"stratum\": 1, \"reference_id\": \"GPS\"}"
+
 /* The time server of a test, on fixture_ip, with a keyring of FIXTURE_OLD_KEY and FIXTURE_NEW_KEY,
  * reference id GPS, and a socket that is connected to it. */
 extern struct server_process time_server;
