@@ -64,8 +64,8 @@ static enum nts_status load_keyring(struct time_server *server, struct error *er
     if (status != NTS_OK) {
         return status;
     }
-    log_keyring(ring);
     publish_keyring(server, ring);
+    log_keyring(ring); /* what the log says is what the next request meets */
     snapshot_unref(&ring->snapshot);
     return NTS_OK;
 }
