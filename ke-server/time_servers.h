@@ -1,0 +1,58 @@
+/* Which time server of the farm a client is sent to. No I/O; thread-safe, never allocates. */
+#ifndef NTS_KE_TIME_SERVERS_H
+#define NTS_KE_TIME_SERVERS_H
+
+#include "crypto/random.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TIME_SERVERS_MAX         256
+#define TIME_SERVER_MAX_WEIGHT   1000000
+#define TIME_SERVER_NAME_MAX_LEN 253 /* a domain name as text (RFC 1035, section 2.3.4) */
+#define TIME_SERVER_WISH_MAX_LEN 255 /* what a client may send us */
+
+/* The total of all weights must be a limit that random_below takes. */
+_Static_assert(TIME_SERVER_MAX_WEIGHT <= UINT32_MAX / TIME_SERVERS_MAX, "the weights add up");
+
+struct time_server {
+    const char *name; /* an address without brackets or zone, or a domain name */
+    uint16_t port;
+    uint32_t weight; /* 1 .. TIME_SERVER_MAX_WEIGHT */
+    int family;      /* AF_INET, AF_INET6, or AF_UNSPEC for a name that may be either */
+};
+
+struct time_servers {
+    const struct time_server *list;
+    size_t num; /* up to TIME_SERVERS_MAX */
+};
+
+/* What a client asked for with Server and Port records (RFC 8915, sections 4.1.7 and 4.1.8). */
+struct server_wish {
+    const char *name; /* not terminated; NULL: no wish, or none that could be a name */
+    size_t name_len;
+    bool has_port;
+    uint16_t port;
+};
+
+/* time_server_family returns the family that a name has by itself: AF_INET or AF_INET6 for an
+ * address, AF_UNSPEC for everything else. */
+int time_server_family(const char *name);
+
+/* time_server_name_is_valid tells whether `name` can be sent in a Server record: an address without
+ * zone or brackets (not the unspecified one), or a domain name of letters, digits and hyphens
+ * (A-labels, RFC 5891) without a trailing dot. */
+bool time_server_name_is_valid(const char *name);
+
+/* time_servers_choose picks a server for a client that came over `family` (AF_INET or AF_INET6):
+ *   1. the one whose name, and port if given, the client wished (letter case does not matter),
+ *   2. by weight among those with the wished port,
+ *   3. by weight among those that fit the family (RFC 8915, section 4.1.7),
+ *   4. by weight among all.
+ * NULL if there are no servers: the client then asks the address it came to. */
+const struct time_server *time_servers_choose(const struct time_servers *servers, int family,
+                                              const struct server_wish *wish,
+                                              struct random_pool *random);
+
+#endif
