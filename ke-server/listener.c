@@ -1,0 +1,45 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKLOG 4096 /* the kernel takes net.core.somaxconn if that is less */
+
+static bool set_option(int fd, int level, int option)
+{
+    int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof(on)) == 0;
+}
+
+enum nts_status listener_open(struct listener *listener, const union net_address *address,
+                              struct error *error)
+{
+    int family = address->sa.sa_family;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* TCP_NODELAY passes to the accepted sockets: each flight is one send, none waits. */
+    if (fd < 0 || !set_option(fd, SOL_SOCKET, SO_REUSEADDR) ||
+        !set_option(fd, SOL_SOCKET, SO_REUSEPORT) || !set_option(fd, IPPROTO_TCP, TCP_NODELAY) ||
+        (family == AF_INET6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) ||
+        bind(fd, &address->sa, address_len(address)) != 0 || listen(fd, BACKLOG) != 0) {
+        char text[ADDRESS_TEXT_LEN];
+        int cause = errno;
+        address_format(text, address);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return error_set(error, NTS_ERR_SYSTEM, "cannot listen on %s: %s", text, strerror(cause));
+    }
+    *listener = (struct listener){.fd = fd, .family = family};
+    return NTS_OK;
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->fd >= 0) {
+        close(listener->fd);
+    }
+    listener->fd = -1;
+}

@@ -1,0 +1,22 @@
+/* The listening sockets of nts-ke-server: one per worker and address, shared by SO_REUSEPORT, so
+ * that the kernel spreads the connections. Control thread, before privileges are dropped. */
+#ifndef NTS_KE_LISTENER_H
+#define NTS_KE_LISTENER_H
+
+#include "base/address.h"
+
+struct listener {
+    int fd; /* -1: closed */
+    int family;
+    int64_t resume_at_ns; /* worker: accepting pauses until then; 0: it does not */
+};
+
+/* listener_open binds and listens. An IPv6 socket serves IPv6 only: IPv4 has sockets of its own.
+ * NTS_ERR_SYSTEM with a text that names the address. */
+NTS_MUST_CHECK enum nts_status listener_open(struct listener *listener,
+                                             const union net_address *address, struct error *error);
+
+/* listener_close closes it; again does nothing. */
+void listener_close(struct listener *listener);
+
+#endif

@@ -1,0 +1,314 @@
+#include "worker.h"
+
+#include "base/clock_time.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define NUM_SQES        512
+#define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
+
+static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
+                                     IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
+
+enum nts_status worker_init(struct worker *worker, struct listener *listeners, size_t num_listeners,
+                            size_t max_connections, int done_fd, struct error *error)
+{
+    worker->listeners = listeners;
+    worker->num_listeners = num_listeners;
+    worker->max_connections = max_connections;
+    worker->done_fd = done_fd;
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC);
+    if (worker->wake_fd < 0 || sem_init(&worker->started, 0, 0) != 0) {
+        return error_set(error, NTS_ERR_SYSTEM, "cannot prepare a worker: %s", strerror(errno));
+    }
+    return NTS_OK;
+}
+
+/* An eventfd takes 2^64 - 2 wake-ups before a write could fail. */
+static void notify(int event_fd)
+{
+    uint64_t one = 1;
+    if (write(event_fd, &one, sizeof(one)) < 0) {
+        return;
+    }
+}
+
+void worker_publish(struct worker *worker, struct ke_settings *settings, struct keyring *keyring)
+{
+    if (settings != NULL) {
+        snapshot_publish(&worker->settings, &settings->snapshot);
+    }
+    if (keyring != NULL) {
+        snapshot_publish(&worker->keyring, &keyring->snapshot);
+    }
+    notify(worker->wake_fd);
+}
+
+static void start_accept(struct worker *worker, uint32_t index)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
+    io_uring_prep_multishot_accept(sqe, worker->listeners[index].fd, NULL, NULL, SOCK_CLOEXEC);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_ACCEPT, index));
+    worker->listeners[index].resume_at_ns = 0;
+    worker->num_accepting++;
+}
+
+static void start_wake(struct worker *worker)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
+    io_uring_prep_read(sqe, worker->wake_fd, &worker->wake_count, sizeof(worker->wake_count), 0);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_WAKE, 0));
+}
+
+/* A multishot accept goes on while the completion says so. */
+static void accepted(struct worker *worker, const struct ke_service *service, uint32_t index,
+                     const struct io_uring_cqe *cqe)
+{
+    struct listener *listener = &worker->listeners[index];
+    bool goes_on = (cqe->flags & IORING_CQE_F_MORE) != 0;
+    worker->num_accepting -= goes_on ? 0 : 1;
+    if (cqe->res >= 0) {
+        connection_accept(&worker->connections, service, cqe->res, listener->family);
+    }
+    if (goes_on) {
+        return;
+    }
+    if (worker->stopping != WORKER_RUN) {
+        listener_close(listener);
+    } else if (cqe->res < 0) {
+        /* Out of descriptors or memory: the backlog holds the clients until there are some. */
+        count_event(service->counters, KE_EVENT_ACCEPT_FAILED);
+        listener->resume_at_ns = service->now_ns + ACCEPT_PAUSE_NS;
+    } else {
+        start_accept(worker, index);
+    }
+}
+
+static void begin_stop(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        if (worker->listeners[i].resume_at_ns != 0) {
+            worker->listeners[i].resume_at_ns = 0;
+            listener_close(&worker->listeners[i]);
+            continue;
+        }
+        struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
+        io_uring_prep_cancel64(sqe, ring_user_data(TAG_ACCEPT, i), 0);
+        io_uring_sqe_set_data64(sqe, ring_user_data(TAG_CANCEL, i));
+    }
+}
+
+static void look_at_stop(struct worker *worker, const struct ke_service *service)
+{
+    enum worker_stop wanted =
+        (enum worker_stop)atomic_load_explicit(&worker->stop, memory_order_relaxed);
+    if (wanted == worker->stopping) {
+        return;
+    }
+    if (worker->stopping == WORKER_RUN) {
+        begin_stop(worker);
+    }
+    worker->stopping = wanted;
+    if (wanted == WORKER_STOP_NOW) {
+        connection_drop_all(&worker->connections, service);
+    }
+}
+
+static void complete(struct worker *worker, const struct ke_service *service,
+                     const struct io_uring_cqe *cqe)
+{
+    uint32_t index = ring_index(cqe->user_data);
+    switch ((enum worker_tag)ring_tag(cqe->user_data)) {
+    case TAG_ACCEPT:
+        accepted(worker, service, index, cqe);
+        break;
+    case TAG_RECEIVE:
+        connection_received(&worker->connections, service, index, cqe->res);
+        break;
+    case TAG_SEND:
+        connection_sent(&worker->connections, service, index, cqe->res);
+        break;
+    case TAG_WAKE:
+        start_wake(worker);
+        break;
+    case TAG_CANCEL:
+        break;
+    }
+}
+
+static void complete_all(struct worker *worker, const struct ke_service *service)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    unsigned num = 0;
+    io_uring_for_each_cqe(&worker->ring, head, cqe)
+    {
+        complete(worker, service, cqe);
+        num++;
+    }
+    io_uring_cq_advance(&worker->ring, num);
+}
+
+static void resume_accepts(struct worker *worker, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        int64_t resume_at_ns = worker->listeners[i].resume_at_ns;
+        if (worker->stopping == WORKER_RUN && resume_at_ns != 0 && resume_at_ns <= now_ns) {
+            start_accept(worker, i);
+        }
+    }
+}
+
+/* When the loop must run even if nothing completes; INT64_MAX if never. */
+static int64_t next_deadline(const struct worker *worker)
+{
+    int64_t nearest_ns = connection_next_deadline(&worker->connections);
+    for (size_t i = 0; i < worker->num_listeners; i++) {
+        int64_t resume_at_ns = worker->listeners[i].resume_at_ns;
+        if (resume_at_ns != 0 && resume_at_ns < nearest_ns) {
+            nearest_ns = resume_at_ns;
+        }
+    }
+    return nearest_ns;
+}
+
+/* Submits what is queued and waits for a completion or the nearest deadline. */
+static enum nts_status wait_for_work(struct worker *worker)
+{
+    struct io_uring_cqe *cqe;
+    struct __kernel_timespec timeout = {0};
+    int64_t deadline_ns = next_deadline(worker);
+    int64_t left_ns = deadline_ns - mono_time_ns();
+    if (left_ns > 0) {
+        timeout.tv_sec = left_ns / NS_PER_S;
+        timeout.tv_nsec = left_ns % NS_PER_S;
+    }
+    int result = io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
+                                                  deadline_ns != INT64_MAX ? &timeout : NULL, NULL);
+    switch (-result) {
+    case ETIME:
+    case EINTR:
+    case EAGAIN: /* short of memory, or completions to be taken first */
+    case EBUSY:
+        return NTS_OK;
+    default:
+        return result >= 0 ? NTS_OK
+                           : error_set(&worker->error, NTS_ERR_SYSTEM, "io_uring failed: %s",
+                                       strerror(-result));
+    }
+}
+
+static bool is_finished(const struct worker *worker)
+{
+    return worker->stopping != WORKER_RUN && worker->num_accepting == 0 &&
+           worker->connections.num_open == 0;
+}
+
+static enum nts_status serve(struct worker *worker)
+{
+    struct ke_service service = {.random = &worker->random, .counters = &worker->counters};
+    while (!is_finished(worker)) {
+        enum nts_status status = wait_for_work(worker);
+        if (status != NTS_OK) {
+            return status;
+        }
+        service.settings = (const struct ke_settings *)snapshot_take(&worker->settings);
+        service.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
+        service.now_ns = mono_time_ns();
+        service.now_s = real_time_ns() / NS_PER_S;
+        complete_all(worker, &service);
+        look_at_stop(worker, &service);
+        connection_expire(&worker->connections, &service);
+        resume_accepts(worker, service.now_ns);
+    }
+    return NTS_OK;
+}
+
+/* On the worker's own thread, because the ring belongs to whoever opens it. */
+static enum nts_status open_ring(struct worker *worker)
+{
+    /* Two operations of each connection, and what the listeners bring in one go. */
+    unsigned num_cqes = (unsigned)(2 * worker->max_connections) + NUM_SQES;
+    enum nts_status status = ring_open(&worker->ring, NUM_SQES, num_cqes, &worker->error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    status = ring_enable(&worker->ring, operations, sizeof(operations), &worker->error);
+    if (status != NTS_OK) {
+        ring_close(&worker->ring);
+        return status;
+    }
+    status = connection_table_open(&worker->connections, &worker->ring, worker->max_connections);
+    if (status != NTS_OK) {
+        ring_close(&worker->ring);
+        return error_set(&worker->error, status, "no memory for %zu connections",
+                         worker->max_connections);
+    }
+    return NTS_OK;
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+    worker->start_status = open_ring(worker);
+    if (worker->start_status != NTS_OK) {
+        sem_post(&worker->started);
+        return NULL;
+    }
+    start_wake(worker);
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        start_accept(worker, i);
+    }
+    sem_post(&worker->started);
+    worker->end_status = serve(worker);
+    ring_close(&worker->ring);
+    if (worker->end_status == NTS_OK) {
+        connection_table_close(&worker->connections);
+    } /* else the kernel may still write to what is in flight: the memory stays */
+    notify(worker->done_fd);
+    return NULL;
+}
+
+enum nts_status worker_start(struct worker *worker, struct error *error)
+{
+    int result = pthread_create(&worker->thread, NULL, run, worker);
+    if (result != 0) {
+        return error_set(error, NTS_ERR_SYSTEM, "cannot start a thread: %s", strerror(result));
+    }
+    while (sem_wait(&worker->started) != 0) {
+    }
+    if (worker->start_status != NTS_OK) {
+        pthread_join(worker->thread, NULL);
+        *error = worker->error;
+    }
+    return worker->start_status;
+}
+
+void worker_request_stop(struct worker *worker, enum worker_stop stop)
+{
+    atomic_store_explicit(&worker->stop, (int)stop, memory_order_relaxed);
+    notify(worker->wake_fd);
+}
+
+enum nts_status worker_join(struct worker *worker, struct error *error)
+{
+    pthread_join(worker->thread, NULL);
+    *error = worker->error;
+    return worker->end_status;
+}
+
+void worker_close(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->num_listeners; i++) {
+        listener_close(&worker->listeners[i]);
+    }
+    free(worker->listeners);
+    close(worker->wake_fd);
+    sem_destroy(&worker->started);
+    snapshot_slot_clear(&worker->settings);
+    snapshot_slot_clear(&worker->keyring);
+}
