@@ -178,7 +178,7 @@ Test(snapshot, worker_takes_the_newest_and_the_others_are_destroyed)
     struct snapshot first;
     struct snapshot second;
     struct snapshot third;
-    struct snapshot_slot slot = {0};
+    struct snapshot_slot slot = {.current = NULL};
     snapshot_init(&first, count_destroyed);
     snapshot_init(&second, count_destroyed);
     snapshot_init(&third, count_destroyed);
