@@ -94,9 +94,18 @@ bool live_files_reload_settings(struct live_files *files)
     snapshot_unref(&files->settings->snapshot);
     files->settings = fresh;
     log_set_level((enum log_level)fresh->config.log_level);
-    log_info("config.reloaded", "file=\"%s\"", files->config_path);
-    log_certificate(fresh);
     return true;
+}
+
+void live_files_log_settings(const struct live_files *files)
+{
+    log_info("config.reloaded", "file=\"%s\"", files->config_path);
+    log_certificate(files->settings);
+}
+
+void live_files_log_keyring(const struct live_files *files)
+{
+    log_keyring(files->keyring);
 }
 
 bool live_files_reload_keyring(struct live_files *files)
@@ -110,7 +119,6 @@ bool live_files_reload_keyring(struct live_files *files)
     }
     snapshot_unref(&files->keyring->snapshot);
     files->keyring = fresh;
-    log_keyring(fresh);
     return true;
 }
 

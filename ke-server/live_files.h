@@ -32,6 +32,11 @@ bool live_files_reload_settings(struct live_files *files);
  * rather than cookies that no time server opens. */
 bool live_files_reload_keyring(struct live_files *files);
 
+/* live_files_log_settings and live_files_log_keyring log what is in use: to be called when the
+ * workers have it, because who reads such a line counts on it. */
+void live_files_log_settings(const struct live_files *files);
+void live_files_log_keyring(const struct live_files *files);
+
 /* live_files_watch_sealing logs once when no key can seal any more, and once when one can again:
  * both happen by time alone. */
 void live_files_watch_sealing(struct live_files *files);

@@ -208,12 +208,15 @@ enum { KEYRING_EVENT = CONTROL_FD_BASE, WORKER_DONE_EVENT = CONTROL_FD_BASE << 1
 static void look_at_files(struct server *server, unsigned events)
 {
     bool reload = (events & CONTROL_RELOAD) != 0;
-    bool fresh = reload && live_files_reload_settings(&server->files);
-    if (reload || ((events & KEYRING_EVENT) != 0 && keyring_watch_changed(&server->files.watch))) {
-        fresh = live_files_reload_keyring(&server->files) || fresh;
-    }
-    if (fresh) {
+    if (reload && live_files_reload_settings(&server->files)) {
         publish(server);
+        live_files_log_settings(&server->files);
+    }
+    bool keyring_may_have_changed =
+        (events & KEYRING_EVENT) != 0 && keyring_watch_changed(&server->files.watch);
+    if ((reload || keyring_may_have_changed) && live_files_reload_keyring(&server->files)) {
+        publish(server);
+        live_files_log_keyring(&server->files);
     }
     live_files_watch_sealing(&server->files);
 }
