@@ -53,8 +53,8 @@ static enum nts_status expected(struct parser *p, const json_t *value, const cha
 {
     char got[80];
     describe_value(got, sizeof(got), value);
-    return error_set(p->error, NTS_ERR_CONFIG, "%s: %s: got %s, expected %s", p->path, p->key_path,
-                     got, what);
+    return error_set(p->error, NTS_ERR_CONFIG, "%s: %s: got %s, expected %s", p->path,
+                     p->key_path[0] != '\0' ? p->key_path : "(the whole file)", got, what);
 }
 
 /* Appends ".name" or "[3]" to the key path and returns where to cut it off again. */
