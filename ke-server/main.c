@@ -6,6 +6,7 @@
 #include "live_files.h"
 #include "runtime/command_line.h"
 #include "runtime/control.h"
+#include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
 #include "worker.h"
@@ -96,6 +97,10 @@ static enum nts_status open_workers(struct server *server, struct error *error)
     server->workers = calloc(num, sizeof(*server->workers));
     if (server->done_fd < 0 || server->workers == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "cannot prepare the workers");
+    }
+    const union net_address *addresses = config->listen.items;
+    for (size_t i = 0; i < config->listen.num; i++) {
+        listen_warn_if_shared(&addresses[i], SOCK_STREAM);
     }
     for (size_t i = 0; i < num; i++) {
         enum nts_status status = open_worker(server, &server->workers[i], error);

@@ -2,6 +2,7 @@
 
 #include "base/clock_time.h"
 #include "crypto/secret_mem.h"
+#include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
 
@@ -128,6 +129,9 @@ static enum nts_status create_workers(struct time_server *server, struct error *
 static enum nts_status bind_sockets(struct time_server *server, struct error *error)
 {
     const union net_address *addresses = server->config.listen.items;
+    for (size_t i = 0; i < server->config.listen.num; i++) {
+        listen_warn_if_shared(&addresses[i], SOCK_DGRAM);
+    }
     for (size_t i = 0; i < server->num_fds; i++) {
         enum nts_status status =
             udp_socket_open(&server->fds[i], &addresses[i % server->config.listen.num],

@@ -94,6 +94,20 @@ LIFE_TEST(port_that_is_taken_is_named, open_files, fixture_close)
     close(fd);
 }
 
+/* SO_REUSEPORT would let two farms mix in silence. */
+LIFE_TEST(sharing_an_address_with_another_process_is_warned_of, time_server_up, time_server_down)
+{
+    struct server_process second;
+    char config[256];
+    cr_assert_null(strstr(time_server.log, "listen.shared"), "alone: %s", time_server.log);
+    snprintf(config, sizeof(config),
+             "{\"listen\":[\"%s:%d\"],\"keyring\":\"keyring.json\",\"clock\":" FIXED_CLOCK "}",
+             fixture_ip, FIXTURE_NTP_PORT);
+    server_start(&second, "nts-time-server", config, "time.ready");
+    cr_assert_not_null(strstr(second.log, "listen.shared"), "%s", second.log);
+    server_stop(&second);
+}
+
 static void rewrite_config(const char *more)
 {
     char config[512];
