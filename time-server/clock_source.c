@@ -162,7 +162,10 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
         (server_received_ns - source->asked_at_ns + server_sent_ns - received_ns) / 2;
     int64_t delay_ns = received_ns - source->asked_at_ns - (server_sent_ns - server_received_ns);
     int64_t distance_ns = offset_ns < 0 ? -offset_ns : offset_ns;
-    if (distance_ns > config->max_offset_ms * NS_PER_MS) {
+    delay_ns = delay_ns > 0 ? delay_ns : 0;
+    /* The true offset is within half the delay of the measured one: a slow network alone does not
+     * prove the clock wrong. It shows in the root delay. */
+    if (distance_ns - delay_ns / 2 > config->max_offset_ms * NS_PER_MS) {
         set_unusable(source, "this host's clock is too far from the upstream server's");
         return;
     }
@@ -176,7 +179,7 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
     if (status->reference_ns > received_ns) {
         status->reference_ns = received_ns;
     }
-    status->root_delay_ns = ntp_short_to_ns(header->root_delay) + (delay_ns > 0 ? delay_ns : 0);
+    status->root_delay_ns = ntp_short_to_ns(header->root_delay) + delay_ns;
     status->root_dispersion_ns = ntp_short_to_ns(header->root_dispersion) + distance_ns;
     set_usable(source, received_ns);
 }

@@ -49,7 +49,7 @@ static void control(struct time_server *server, int signal_fd)
 {
     const int fds[] = {keyring_watch_fd(&server->keyring_watch),
                        clock_source_fd(&server->clock_source)};
-    int64_t next_tick_ns = mono_time_ns();
+    int64_t next_tick_ns = mono_time_ns() + NS_PER_S; /* the first one was before the start */
     for (;;) {
         int64_t wait_ns = next_tick_ns - mono_time_ns();
         unsigned events =

@@ -1,0 +1,204 @@
+/* The clock that a time server tells: mirrored from an upstream server that the test plays, as the
+ * rules of never claiming good time without a reason want it (rows H-13 to H-15). */
+#include "ntp_support.h"
+
+#include "base/clock_time.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define UPSTREAM_PORT 4200
+
+static int upstream_fd;
+
+/* How the upstream server answers. */
+struct upstream {
+    int64_t offset_ns; /* of its clock */
+    int64_t delay_ns;  /* on the way back */
+    uint8_t leap;
+    uint8_t stratum;
+    bool wrong_origin;
+};
+
+static void open_upstream(void)
+{
+    const struct master_key_spec spec =
+        fixture_spec(FIXTURE_NEW_KEY, KEY_LAYOUT_CHRONY_SIV, -1000, 10000);
+    union net_address address;
+    fixture_open();
+    fixture_write_keyring(1, &spec, 1);
+    cr_assert(address_parse(&address, fixture_ip, UPSTREAM_PORT));
+    upstream_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(upstream_fd, &address.sa, address_len(&address)), 0);
+}
+
+static void close_upstream(void)
+{
+    time_server_down();
+    close(upstream_fd);
+}
+
+#define CLOCK_TEST(name)                                                                           \
+    Test(clock, name, .init = open_upstream, .fini = close_upstream, .timeout = 60)
+
+static void start(const char *more)
+{
+    char clock[256];
+    snprintf(clock, sizeof(clock), "{\"source\": \"upstream\", \"server\": \"%s:%d\"%s}",
+             fixture_ip, UPSTREAM_PORT, more);
+    time_server_up_with(clock, "");
+}
+
+/* Answers the next question. */
+static void answer(const struct upstream *upstream)
+{
+    uint8_t packet[NTP_HEADER_LEN];
+    union net_address peer;
+    socklen_t peer_len = sizeof(peer);
+    cr_assert_eq(recvfrom(upstream_fd, packet, sizeof(packet), 0, &peer.sa, &peer_len),
+                 NTP_HEADER_LEN);
+    struct ntp_header question;
+    ntp_header_read(&question, packet);
+    cr_assert_eq(question.mode, NTP_MODE_CLIENT);
+    uint64_t now = ntp_time_from_unix_ns(real_time_ns() + upstream->offset_ns);
+    struct ntp_header header = {
+        .leap = upstream->leap,
+        .version = 4,
+        .mode = NTP_MODE_SERVER,
+        .stratum = upstream->stratum,
+        .root_delay = 0x100,
+        .root_dispersion = 0x200,
+        .reference_id = 0x47505300,
+        .reference_time = now - (UINT64_C(5) << 32),
+        .origin_time = question.transmit_time ^ (upstream->wrong_origin ? 1 : 0),
+        .receive_time = now,
+        .transmit_time = now + 1,
+    };
+    ntp_header_write(packet, &header);
+    usleep((useconds_t)(upstream->delay_ns / 1000));
+    cr_assert_eq(sendto(upstream_fd, packet, sizeof(packet), 0, &peer.sa, peer_len),
+                 NTP_HEADER_LEN);
+}
+
+static void answer_and_await(const struct upstream *upstream, const char *text)
+{
+    size_t from = time_server.log_len;
+    answer(upstream);
+    server_await_log(&time_server, text, from);
+}
+
+/* What clients are told now. */
+static struct ntp_header told(void)
+{
+    struct packet p = {0};
+    put_header(&p);
+    struct packet reply = ask(&p);
+    return header_of(&reply);
+}
+
+static void assert_unsynchronised(void)
+{
+    struct ntp_header header = told();
+    cr_assert_eq(header.leap, NTP_LEAP_UNSYNCHRONISED);
+    cr_assert_eq(header.stratum, 0);
+}
+
+static const struct upstream good = {.stratum = 1};
+
+CLOCK_TEST(upstream_is_mirrored_one_stratum_below)
+{
+    start("");
+    assert_unsynchronised();
+    answer_and_await(&good, "clock.fit");
+    struct ntp_header header = told();
+    cr_assert_eq(header.leap, 0);
+    cr_assert_eq(header.stratum, 2);
+    cr_assert_geq(header.root_delay, 0x100);
+    cr_assert_geq(header.root_dispersion, 0x200);
+}
+
+CLOCK_TEST(upstream_is_copied_if_configured)
+{
+    start(", \"mirror\": \"copy\"");
+    answer_and_await(&good, "clock.fit");
+    struct ntp_header header = told();
+    cr_assert_eq(header.stratum, 1);
+    cr_assert_eq(header.reference_id, 0x47505300);
+    cr_assert_lt(header.reference_time, header.receive_time - (UINT64_C(4) << 32));
+}
+
+CLOCK_TEST(leap_seconds_are_passed_on)
+{
+    struct upstream leap = {.stratum = 1, .leap = NTP_LEAP_INSERT};
+    start("");
+    answer_and_await(&leap, "clock.fit");
+    cr_assert_eq(told().leap, NTP_LEAP_INSERT);
+}
+
+CLOCK_TEST(clock_that_is_off_is_not_served)
+{
+    struct upstream off = {.stratum = 1, .offset_ns = 5 * NS_PER_S};
+    start("");
+    answer_and_await(&good, "clock.fit");
+    answer_and_await(&off, "clock.unfit reason=\"this host's clock is too far");
+    assert_unsynchronised();
+    answer_and_await(&good, "clock.fit");
+    off.offset_ns = -200 * NS_PER_MS;
+    answer_and_await(&off, "clock.unfit");
+    assert_unsynchronised();
+}
+
+CLOCK_TEST(slow_network_alone_does_not_make_a_clock_wrong)
+{
+    struct upstream slow = {.stratum = 1, .delay_ns = 400 * NS_PER_MS};
+    start("");
+    answer_and_await(&slow, "clock.fit"); /* the offset looks like 200 ms */
+    struct ntp_header header = told();
+    cr_assert_eq(header.stratum, 2);
+    cr_assert_geq(header.root_delay, 0x10000 * 4 / 10, "the delay is told");
+}
+
+CLOCK_TEST(answers_to_other_questions_are_ignored)
+{
+    struct upstream wrong = {.stratum = 1, .wrong_origin = true};
+    start("");
+    answer(&wrong);
+    answer(&wrong);
+    assert_unsynchronised();
+    answer_and_await(&good, "clock.fit");
+}
+
+CLOCK_TEST(unsynchronised_upstream_makes_the_clock_unfit)
+{
+    static const struct upstream bad[] = {
+        {.stratum = 0},
+        {.stratum = 16},
+        {.stratum = 1, .leap = NTP_LEAP_UNSYNCHRONISED},
+        {.stratum = 15}, /* one below it is none */
+    };
+    start("");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        answer_and_await(&good, "clock.fit");
+        answer_and_await(&bad[i], "clock.unfit");
+        assert_unsynchronised();
+    }
+}
+
+CLOCK_TEST(silent_upstream_is_bridged_for_holdover_s_only)
+{
+    start(", \"holdover_s\": 2");
+    answer_and_await(&good, "clock.fit");
+    size_t from = time_server.log_len;
+    cr_assert_eq(told().stratum, 2);
+    server_await_log(&time_server, "clock.unfit reason=\"nothing heard from the source", from);
+    assert_unsynchronised();
+}
+
+CLOCK_TEST(root_distance_is_bounded)
+{
+    struct upstream slow = {.stratum = 1, .delay_ns = 200 * NS_PER_MS};
+    start(", \"max_root_distance_ms\": 50");
+    answer_and_await(&good, "clock.fit");
+    answer_and_await(&slow, "clock.unfit reason=\"root distance is above");
+    assert_unsynchronised();
+}
