@@ -7,8 +7,15 @@
 #define TEXT_OF(x)       #x
 #define TEXT_OF_VALUE(x) TEXT_OF(x)
 
-/* Upstream renamed "curves" to "groups" and gained post-quantum groups; Debian 12's has neither. */
-#if BORINGSSL_API_VERSION >= 27
+/* Upstream renamed "curves" to "groups", and later gained post-quantum groups; Debian 12's has
+ * neither. */
+#ifdef SSL_GROUP_X25519
+#define HAVE_GROUPS 1
+#else
+#define HAVE_GROUPS 0
+#endif
+
+#ifdef SSL_GROUP_X25519_MLKEM768
 #define DEFAULT_GROUPS "X25519MLKEM768:X25519:P-256:P-384"
 #else
 #define DEFAULT_GROUPS "X25519:P-256:P-384"
@@ -26,7 +33,7 @@ const char *boringssl_default_groups(void)
 
 bool boringssl_set_groups(SSL_CTX *ctx, const char *groups)
 {
-#if BORINGSSL_API_VERSION >= 27
+#if HAVE_GROUPS
     return SSL_CTX_set1_groups_list(ctx, groups) == 1;
 #else
     return SSL_CTX_set1_curves_list(ctx, groups) == 1;
@@ -35,7 +42,7 @@ bool boringssl_set_groups(SSL_CTX *ctx, const char *groups)
 
 const char *boringssl_group_name(const SSL *ssl)
 {
-#if BORINGSSL_API_VERSION >= 27
+#if HAVE_GROUPS
     const char *name = SSL_get_group_name(SSL_get_group_id(ssl));
 #else
     const char *name = SSL_get_curve_name(SSL_get_curve_id(ssl));
