@@ -19,7 +19,7 @@ static const struct server_program program = {
 };
 
 /* --check: everything that the file points to, without a socket. */
-static int check(const struct time_config *config)
+static int check(const struct time_config *config, const char *config_path)
 {
     struct error error;
     struct keyring *ring;
@@ -40,7 +40,7 @@ static int check(const struct time_config *config)
         log_error("check.failed", "reason=\"%s\"", error.text);
         return 1;
     }
-    log_info("check.passed", "addresses=%zu", config->listen.num);
+    log_info("check.passed", "result=\"%s is in order\"", config_path);
     return 0;
 }
 
@@ -147,7 +147,7 @@ int main(int argc, char **argv)
     }
     log_set_level((enum log_level)server.config.log_level);
     if (command.check) {
-        exit_status = check(&server.config);
+        exit_status = check(&server.config, command.config_path);
         config_free(&server.config_memory);
         return exit_status;
     }

@@ -46,16 +46,17 @@ static void publish_keyring(struct time_server *server, struct keyring *ring)
     }
 }
 
-static void log_keyring(const struct keyring *ring)
+/* Generations and key ids are no secrets: every cookie carries its id. */
+static void log_keyring(const struct keyring *ring, const char *path)
 {
     const struct master_key *active = keyring_active_key(ring, real_time_ns() / NS_PER_S);
     if (active == NULL) {
-        log_warning("keyring.no_active_key", "generation=%" PRIu64 " keys=%zu", ring->generation,
-                    ring->num_keys);
+        log_warning("keyring.no_active_key", "file=\"%s\" generation=%" PRIu64 " keys=%zu", path,
+                    ring->generation, ring->num_keys);
         return;
     }
-    log_info("keyring.loaded", "generation=%" PRIu64 " keys=%zu active=%08" PRIx32,
-             ring->generation, ring->num_keys, active->id);
+    log_info("keyring.loaded", "generation=%" PRIu64 " keys=%zu active=%08" PRIx32 " layout=%s",
+             ring->generation, ring->num_keys, active->id, key_layout_name(active->layout));
 }
 
 static enum nts_status load_keyring(struct time_server *server, struct error *error)
@@ -66,7 +67,8 @@ static enum nts_status load_keyring(struct time_server *server, struct error *er
         return status;
     }
     publish_keyring(server, ring);
-    log_keyring(ring); /* what the log says is what the next request meets */
+    log_keyring(ring,
+                server->config.keyring); /* what the log says is what the next request meets */
     snapshot_unref(&ring->snapshot);
     return NTS_OK;
 }
@@ -223,7 +225,7 @@ void time_server_reload(struct time_server *server)
         log_error("config.refused", "reason=\"out of memory\" kept=true");
         return;
     }
-    log_info("config.reloaded", "file=%s", server->config_path);
+    log_info("config.reloaded", "file=\"%s\"", server->config_path);
 }
 
 void time_server_post_clock(struct time_server *server)
