@@ -25,12 +25,14 @@
 
 char fixture_ip[16];
 char fixture_directory[64];
+unsigned fixture_port;
 
 void fixture_open(void)
 {
     unsigned pid = (unsigned)getpid();
     snprintf(fixture_ip, sizeof(fixture_ip), "127.%u.%u.%u", 1 + (pid >> 16 & 63), pid >> 8 & 255,
              pid & 255);
+    fixture_port = 10000 + pid % 20000;
     strcpy(fixture_directory, "/tmp/nts-conformance-XXXXXX");
     cr_assert_not_null(mkdtemp(fixture_directory));
 }

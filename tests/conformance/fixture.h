@@ -15,6 +15,9 @@
 extern char fixture_ip[16];
 extern char fixture_directory[64];
 
+/* A port for ::1 and for wildcards, below the ephemeral ones, that is this test's alone. */
+extern unsigned fixture_port;
+
 #define FIXTURE_NTP_PORT 4123
 #define FIXTURE_KE_PORT  4460
 

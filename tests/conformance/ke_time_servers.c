@@ -56,7 +56,7 @@ KE_FILES_TEST(SP_03_port_record_unless_123)
 KE_FILES_TEST(SP_04_server_of_the_family_of_the_connection)
 {
     char listen[128];
-    unsigned port = 10000 + (unsigned)getpid() % 20000; /* nobody else's on ::1 */
+    unsigned port = fixture_port;
     snprintf(listen, sizeof(listen), "\"%s:%d\", \"[::1]:%u\"", fixture_ip, FIXTURE_KE_PORT, port);
     ke_start_on(listen, ", \"time_servers\": [{\"name\": \"192.0.2.7\"},"
                         " {\"name\": \"2001:db8::7\"}]");

@@ -232,14 +232,13 @@ OWN_SERVER_TEST(H_15_reference_id_of_stratum_1_is_ascii_and_below_it_an_address)
     cr_assert_eq(header_of(&reply).reference_id, 0x47505300);
 
     /* Two below it, one over IPv4, one over IPv6 through a server that listens there too. */
-    unsigned port6 = 20000 + (unsigned)getpid() % 20000;
     snprintf(config, sizeof(config),
              "{\"listen\": [\"[::1]:%u\"], \"keyring\": \"keyring.json\", \"workers\": 1, "
              "\"clock\": {\"source\": \"upstream\", \"server\": \"%s:%d\"}}",
-             port6, fixture_ip, FIXTURE_NTP_PORT);
+             fixture_port, fixture_ip, FIXTURE_NTP_PORT);
     server_start(&below[0], "nts-time-server", config, "time.ready");
     server_await_log(&below[0], "clock.fit", 0);
-    int fd = udp_connect("::1", (uint16_t)port6, 0);
+    int fd = udp_connect("::1", (uint16_t)fixture_port, 0);
     reply = ask_on(fd, &p);
     union net_address address;
     cr_assert(address_parse(&address, fixture_ip, 1));
@@ -250,7 +249,7 @@ OWN_SERVER_TEST(H_15_reference_id_of_stratum_1_is_ascii_and_below_it_an_address)
     snprintf(config, sizeof(config),
              "{\"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"workers\": 1, "
              "\"clock\": {\"source\": \"upstream\", \"server\": \"[::1]:%u\"}}",
-             fixture_ip, FIXTURE_NTP_PORT + 1, port6);
+             fixture_ip, FIXTURE_NTP_PORT + 1, fixture_port);
     server_start(&below[1], "nts-time-server", config, "time.ready");
     server_await_log(&below[1], "clock.fit", 0);
     fd = udp_connect(fixture_ip, FIXTURE_NTP_PORT + 1, 0);
@@ -269,19 +268,18 @@ OWN_SERVER_TEST(H_16_reply_leaves_from_the_address_and_port_that_was_asked)
 {
     struct server_process multihomed;
     char config[512];
-    unsigned port = 20000 + (unsigned)getpid() % 20000;
     time_server_up_with(FIXED_CLOCK, "");
     snprintf(config, sizeof(config),
              "{\"listen\": [\"0.0.0.0:%u\", \"[::]:%u\"], \"keyring\": \"keyring.json\", "
              "\"transport\": \"%s\", \"clock\": " FIXED_CLOCK "}",
-             port, port, fixture_transport());
+             fixture_port, fixture_port, fixture_transport());
     server_start(&multihomed, "nts-time-server", config, "time.ready");
     /* The sockets are connected: a reply from any other address or port does not arrive. */
     const uint16_t source_ports[] = {0, 123, 1024, 65535};
     const char *const addresses[] = {"127.0.0.1", fixture_ip, "::1"};
     for (size_t a = 0; a < 3; a++) {
         for (size_t s = 0; s < 4; s++) {
-            int fd = udp_connect(addresses[a], (uint16_t)port, source_ports[s]);
+            int fd = udp_connect(addresses[a], (uint16_t)fixture_port, source_ports[s]);
             if (fd < 0) {
                 continue; /* taken, or privileged and we are not */
             }
