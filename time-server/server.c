@@ -157,16 +157,20 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
         status = create_workers(server, error);
     }
     if (status == NTS_OK) {
+        status = load_keyring(server, error);
+    }
+    if (status == NTS_OK && !publish_settings(server)) {
+        status = error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    if (status == NTS_OK) {
         status = bind_sockets(server, error);
     }
     if (status == NTS_OK) {
         status = sandbox_drop_user(server->config.user, error);
     }
-    if (status == NTS_OK) {
-        status = load_keyring(server, error);
-    }
-    if (status == NTS_OK && !publish_settings(server)) {
-        status = error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    if (status == NTS_OK && access(server->config.keyring, R_OK) != 0) {
+        log_warning("config.not_readable", "file=\"%s\" reason=\"not readable by this user\"",
+                    server->config.keyring);
     }
     return status;
 }
