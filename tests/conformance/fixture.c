@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,34 @@ size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec
     return len;
 }
 
+void fixture_give_to_nobody(void)
+{
+    if (geteuid() != 0) {
+        cr_skip_test("needs root");
+    }
+    const struct passwd *nobody = getpwnam("nobody");
+    cr_assert_not_null(nobody);
+    cr_assert_eq(chown(fixture_directory, nobody->pw_uid, nobody->pw_gid), 0);
+    cr_assert_eq(chown(fixture_path("keyring.json"), nobody->pw_uid, nobody->pw_gid), 0);
+}
+
+void server_assert_is_nobody(const struct server_process *server)
+{
+    char path[64];
+    char expected[64];
+    char status[8192];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)server->pid);
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    status[fread(status, 1, sizeof(status) - 1, file)] = '\0';
+    fclose(file);
+    unsigned uid = getpwnam("nobody")->pw_uid;
+    snprintf(expected, sizeof(expected), "Uid:\t%u\t%u\t%u\t%u", uid, uid, uid, uid);
+    cr_assert_not_null(strstr(status, expected), "%s", status);
+    cr_assert_not_null(strstr(status, "CapPrm:\t0000000000000000"), "%s", status);
+    cr_assert_not_null(strstr(status, "CapEff:\t0000000000000000"), "%s", status);
+}
+
 /* $NTS_BIN_DIR: the servers of another build, such as tsan. */
 static const char *bin_directory(void)
 {
@@ -235,6 +264,9 @@ void server_start(struct server_process *server, const char *program, const char
 void server_stop(struct server_process *server)
 {
     int status;
+    if (server->pid <= 0) {
+        return; /* never started: kill(0) would end us all */
+    }
     kill(server->pid, SIGTERM);
     int64_t deadline_ns = mono_time_ns() + MAX_WAIT_MS * NS_PER_MS;
     while (read_log(server, 100) && mono_time_ns() < deadline_ns) {

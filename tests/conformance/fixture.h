@@ -69,9 +69,16 @@ void server_start(struct server_process *server, const char *program, const char
  * test if that does not happen. */
 void server_await_log(struct server_process *server, const char *text, size_t from);
 
-/* server_stop ends the server with SIGTERM and fails the test unless it exits with 0, as it does
- * when neither it nor a sanitizer had something to complain about. */
+/* server_stop ends the server, if it was started, with SIGTERM and fails the test unless it exits
+ * with 0, as it does when neither it nor a sanitizer had something to complain about. */
 void server_stop(struct server_process *server);
+
+/* fixture_give_to_nobody makes the directory and the keyring those of the user nobody. Skips the
+ * test when it does not run as root. */
+void fixture_give_to_nobody(void);
+
+/* server_assert_is_nobody fails the test unless the server runs as nobody, without capabilities. */
+void server_assert_is_nobody(const struct server_process *server);
 
 /* fixture_assert_run runs a program of the build in the directory, to its end, and fails the test
  * unless it exits with `exit_status` and has `text` in what it says. */

@@ -142,6 +142,14 @@ LIFE_TEST(ke_reload_does_not_disturb_who_is_being_served, ke_open)
     close(silent);
 }
 
+LIFE_TEST(root_is_given_up_for_the_configured_user, ke_open_files)
+{
+    fixture_give_to_nobody();
+    ke_start(", \"user\": \"nobody\"");
+    server_assert_is_nobody(&ke_server);
+    ke_expect_ok15(NP AE EOM);
+}
+
 /* --- the command line --- */
 
 static void assert_run(const char *arguments, int exit_status, const char *text)

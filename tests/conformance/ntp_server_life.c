@@ -220,6 +220,30 @@ LIFE_TEST(bad_keyring_is_refused_and_the_keys_stay, time_server_up, time_server_
     assert_nts(&p, &keys, 1);
 }
 
+LIFE_TEST(root_is_given_up_for_the_configured_user, open_files, time_server_down)
+{
+    const struct master_key_spec spec =
+        fixture_spec(FIXTURE_NEW_KEY, KEY_LAYOUT_CHRONY_SIV, -1000, 10000);
+    struct session_keys keys = session_keys_of(15);
+    fixture_give_to_nobody();
+    time_server_up_with(FIXED_CLOCK, ", \"user\": \"nobody\"");
+    server_assert_is_nobody(&time_server);
+    cr_assert_null(strstr(time_server.log, "privileges.root"));
+    struct packet p = query(&keys, 0);
+    assert_nts(&p, &keys, 1);
+    fixture_write_keyring(2, &spec, 1); /* of root: what the user cannot read is refused */
+    server_await_log(&time_server, "keyring.refused", 0);
+    assert_nts(&p, &keys, 1);
+}
+
+LIFE_TEST(user_that_is_unknown_is_an_error, open_files, fixture_close)
+{
+    fixture_write("c.json", "{\"keyring\":\"keyring.json\",\"listen\":[\"127.0.0.1:50124\"],"
+                            "\"user\":\"no-such-user\",\"clock\":" FIXED_CLOCK "}");
+    fixture_assert_run("nts-time-server", "--config c.json", 1,
+                       "user: got \"no-such-user\", expected a user of this system");
+}
+
 /* Activation is a matter of time, not of a reload. */
 LIFE_TEST(upcoming_key_takes_over_when_its_time_comes, open_files, time_server_down)
 {
