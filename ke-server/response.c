@@ -28,7 +28,7 @@ static void write_time_server(struct writer *w, const struct time_server *server
 static void write_cookies(struct writer *w, const struct ke_response *response,
                           struct random_pool *random)
 {
-    size_t len = cookie_len(response->sealing_key->layout, response->keys->aead);
+    size_t len = key_layout_cookie_len(response->sealing_key->layout, response->keys->aead);
     struct cookie_seal_job jobs[KE_NUM_COOKIES];
     size_t num = 0;
     for (size_t i = 0; i < KE_NUM_COOKIES; i++) {

@@ -196,7 +196,7 @@ static void verify_all(struct answer_engine *engine)
 static size_t plan_cookies(struct exchange *exchange, const struct master_key *key,
                            struct cookie_seal_job *jobs)
 {
-    size_t len = key != NULL ? cookie_len(key->layout, exchange->keys->aead) : 0;
+    size_t len = key != NULL ? key_layout_cookie_len(key->layout, exchange->keys->aead) : 0;
     size_t num = response_num_cookies(exchange->request, exchange->keys->aead, len);
     struct writer w = writer_over(exchange->plaintext, sizeof(exchange->plaintext));
     for (size_t i = 0; i < num; i++) {

@@ -11,37 +11,11 @@
 #define GCM_SIV_NONCE_LEN 12
 #define MAX_PLAINTEXT_LEN (2 * AEAD_MAX_KEY_LEN)
 
-static size_t nonce_len_of(enum key_layout layout)
-{
-    return layout == KEY_LAYOUT_CHRONY_GCMSIV ? GCM_SIV_NONCE_LEN : SIV_NONCE_LEN;
-}
-
-size_t cookie_len(enum key_layout layout, const struct aead_algorithm *aead)
-{
-    switch (layout) {
-    case KEY_LAYOUT_CHRONY_SIV:
-        break;
-    case KEY_LAYOUT_CHRONY_GCMSIV:
-        if (aead->id != AEAD_AES_128_GCM_SIV && aead->id != AEAD_AES_SIV_CMAC_256) {
-            return 0;
-        }
-        break;
-    case KEY_LAYOUT_NETNOD:
-        if (aead->id != AEAD_AES_SIV_CMAC_256) {
-            return 0;
-        }
-        break;
-    default:
-        return 0;
-    }
-    return MASTER_KEY_ID_LEN + nonce_len_of(layout) + AEAD_TAG_LEN + 2u * aead->key_len;
-}
-
 /* The algorithm whose cookies under this layout have that length; NULL if none has. */
 static const struct aead_algorithm *aead_of_cookie(enum key_layout layout, size_t len)
 {
     for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
-        if (cookie_len(layout, aead_at(i)) == len) {
+        if (key_layout_cookie_len(layout, aead_at(i)) == len) {
             return aead_at(i);
         }
     }
@@ -95,7 +69,7 @@ static enum nts_status open_one(const struct keyring *ring, struct session_keys 
         return NTS_ERR_COOKIE_FORM;
     }
     const uint8_t *nonce = cookie + MASTER_KEY_ID_LEN;
-    const uint8_t *sealed = nonce + nonce_len_of(key->layout);
+    const uint8_t *sealed = nonce + key_layout_nonce_len(key->layout);
     uint8_t plaintext[MAX_PLAINTEXT_LEN];
     enum nts_status status =
         open_sealed(key, plaintext, nonce, sealed, len - (size_t)(sealed - cookie));
@@ -124,12 +98,12 @@ static void seal_one(const struct cookie_seal_job *job, struct random_pool *rand
     const struct master_key *key = job->key;
     size_t key_len = job->keys->aead->key_len;
     uint8_t *nonce = job->cookie + MASTER_KEY_ID_LEN;
-    uint8_t *sealed = nonce + nonce_len_of(key->layout);
+    uint8_t *sealed = nonce + key_layout_nonce_len(key->layout);
     uint8_t plaintext[MAX_PLAINTEXT_LEN];
 
-    assert(cookie_len(key->layout, job->keys->aead) > 0);
+    assert(key_layout_cookie_len(key->layout, job->keys->aead) > 0);
     store_u32(job->cookie, key->id);
-    random_take(random, nonce, nonce_len_of(key->layout));
+    random_take(random, nonce, key_layout_nonce_len(key->layout));
     memcpy(plaintext, job->keys->c2s, key_len);
     memcpy(plaintext + key_len, job->keys->s2c, key_len);
 

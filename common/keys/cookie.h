@@ -25,10 +25,6 @@ struct session_keys {
     uint8_t s2c[AEAD_MAX_KEY_LEN];
 };
 
-/* cookie_len returns the length of a cookie, 0 if the layout cannot hold keys of that AEAD. Every
- * length is a multiple of four, so a cookie fills its extension field without padding. */
-size_t cookie_len(enum key_layout layout, const struct aead_algorithm *aead);
-
 struct cookie_open_job {
     const uint8_t *cookie;
     size_t cookie_len;
@@ -42,7 +38,7 @@ struct cookie_open_job {
 struct cookie_seal_job {
     const struct master_key *key; /* from keyring_sealing_key, for keys->aead */
     const struct session_keys *keys;
-    uint8_t *cookie; /* out: cookie_len(key->layout, keys->aead) octets */
+    uint8_t *cookie; /* out: key_layout_cookie_len(key->layout, keys->aead) octets */
 };
 
 /* cookie_open_batch opens each of the `num` cookies with whichever key of the ring it names. */

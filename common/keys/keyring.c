@@ -1,42 +1,11 @@
 #include "keys/keyring.h"
 
 #include "crypto/secret_mem.h"
-#include "keys/cookie.h"
 
 #include <assert.h>
 #include <openssl/mem.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct {
-    const char *name;
-    size_t secret_len;
-} layouts[KEY_NUM_LAYOUTS] = {
-    [KEY_LAYOUT_CHRONY_SIV] = {"chrony-siv", 32},
-    [KEY_LAYOUT_CHRONY_GCMSIV] = {"chrony-gcmsiv", 16},
-    [KEY_LAYOUT_NETNOD] = {"netnod", 32},
-};
-
-const char *key_layout_name(enum key_layout layout)
-{
-    return layouts[layout].name;
-}
-
-bool key_layout_find(enum key_layout *layout, const char *name)
-{
-    for (size_t i = 0; i < KEY_NUM_LAYOUTS; i++) {
-        if (strcmp(layouts[i].name, name) == 0) {
-            *layout = (enum key_layout)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-size_t key_layout_secret_len(enum key_layout layout)
-{
-    return layouts[layout].secret_len;
-}
 
 static void keyring_destroy(struct snapshot *snapshot)
 {
@@ -175,7 +144,7 @@ const struct master_key *keyring_sealing_key(const struct keyring *ring,
 {
     for (size_t i = num_activated(ring, now_s); i-- > 0;) {
         const struct master_key *key = &ring->keys[i];
-        if (master_key_opens(key, now_s) && cookie_len(key->layout, aead) > 0) {
+        if (master_key_opens(key, now_s) && key_layout_cookie_len(key->layout, aead) > 0) {
             return key;
         }
     }

@@ -7,32 +7,14 @@
 #include "base/status.h"
 #include "crypto/aead.h"
 #include "crypto/aes_siv.h"
+#include "keys/key_layout.h"
 
 #include <openssl/aead.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEYRING_MAX_KEYS      1024
-#define MASTER_KEY_ID_LEN     4
-#define MASTER_KEY_MAX_SECRET 32
-
-/* How a master key seals cookies; the octets of each are in keys/cookie.h. */
-enum key_layout {
-    KEY_LAYOUT_CHRONY_SIV,
-    KEY_LAYOUT_CHRONY_GCMSIV,
-    KEY_LAYOUT_NETNOD,
-    KEY_NUM_LAYOUTS
-};
-
-/* key_layout_name returns the name used in the keyring file. */
-const char *key_layout_name(enum key_layout layout);
-
-/* key_layout_find finds a layout by name; false if there is none. */
-bool key_layout_find(enum key_layout *layout, const char *name);
-
-/* key_layout_secret_len returns the octets of a master key of this layout. */
-size_t key_layout_secret_len(enum key_layout layout);
+#define KEYRING_MAX_KEYS 1024
 
 struct master_key {
     uint32_t id; /* the first four octets of a cookie, big-endian */

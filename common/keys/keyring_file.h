@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #define KEYRING_FILE_MAX_LEN (1 << 20)
+#define KEYRING_FILE_FORMAT  "nts-keyring/1"
 
 /* keyring_file_load reads and checks a file. `*ring` gets one reference for the caller; `*identity`
  * (NULL if unwanted) what fstat said of the file that was read. NTS_ERR_FILE with a text that names

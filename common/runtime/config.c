@@ -72,7 +72,7 @@ static size_t push_index(struct parser *p, size_t index)
     return len;
 }
 
-static size_t field_size(const struct option_row *row)
+size_t option_field_size(const struct option_row *row)
 {
     switch (row->type) {
     case OPTION_BOOL:
@@ -166,7 +166,7 @@ static enum nts_status parse_list(struct parser *p, struct option_list *field,
                  (long long)row->max);
         return expected(p, value, what);
     }
-    size_t size = field_size(row->element);
+    size_t size = option_field_size(row->element);
     char *items = keep(p, calloc(num + 1, size));
     if (items == NULL) {
         return no_memory(p);
@@ -341,63 +341,4 @@ void config_free(struct config_memory *memory)
     }
     free(memory->blocks);
     *memory = (struct config_memory){0};
-}
-
-static bool same_value(const struct option_row *row, const void *a, const void *b);
-
-static bool same_object(const struct option_table *table, const char *a, const char *b)
-{
-    for (size_t i = 0; i < table->num_rows; i++) {
-        const struct option_row *row = &table->rows[i];
-        if (!same_value(row, a + row->offset, b + row->offset)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool same_list(const struct option_row *element, const struct option_list *a,
-                      const struct option_list *b)
-{
-    size_t size = field_size(element);
-    if (a->num != b->num) {
-        return false;
-    }
-    for (size_t i = 0; i < a->num; i++) {
-        if (!same_value(element, (char *)a->items + i * size, (char *)b->items + i * size)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool same_value(const struct option_row *row, const void *a, const void *b)
-{
-    switch (row->type) {
-    case OPTION_STRING:
-    case OPTION_PATH: {
-        const char *left = *(const char *const *)a;
-        const char *right = *(const char *const *)b;
-        return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
-    }
-    case OPTION_OBJECT:
-        return same_object(row->members, a, b);
-    case OPTION_LIST:
-        return same_list(row->element, a, b);
-    default:
-        return memcmp(a, b, field_size(row)) == 0;
-    }
-}
-
-const char *config_needs_restart(const struct option_table *table, const void *old_values,
-                                 const void *new_values)
-{
-    for (size_t i = 0; i < table->num_rows; i++) {
-        const struct option_row *row = &table->rows[i];
-        if (row->needs_restart && !same_value(row, (const char *)old_values + row->offset,
-                                              (const char *)new_values + row->offset)) {
-            return row->name;
-        }
-    }
-    return NULL;
 }

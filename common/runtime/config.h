@@ -76,6 +76,9 @@ void config_free(struct config_memory *memory);
 const char *config_needs_restart(const struct option_table *table, const void *old_values,
                                  const void *new_values);
 
+/* option_field_size returns the size of the field that holds a value of that row. */
+size_t option_field_size(const struct option_row *row);
+
 /* config_print_reference writes the table as Markdown. */
 void config_print_reference(FILE *out, const struct option_table *table);
 

@@ -145,7 +145,7 @@ size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec
     struct random_pool random = {0};
     struct keyring *ring = keyring_create(1, spec, 1);
     cr_assert_not_null(ring);
-    size_t len = cookie_len(spec->layout, keys->aead);
+    size_t len = key_layout_cookie_len(spec->layout, keys->aead);
     cr_assert_gt(len, 0);
     struct cookie_seal_job job = {&ring->keys[0], keys, cookie};
     cookie_seal_batch(&job, 1, &random);

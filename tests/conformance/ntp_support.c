@@ -140,7 +140,8 @@ void put_cookie(struct packet *p, const struct session_keys *keys)
 void put_placeholders(struct packet *p, const struct session_keys *keys, size_t num)
 {
     for (size_t i = 0; i < num; i++) {
-        put_field(p, EF_NTS_COOKIE_PLACEHOLDER, cookie_len(KEY_LAYOUT_CHRONY_SIV, keys->aead), 0);
+        put_field(p, EF_NTS_COOKIE_PLACEHOLDER,
+                  key_layout_cookie_len(KEY_LAYOUT_CHRONY_SIV, keys->aead), 0);
     }
 }
 

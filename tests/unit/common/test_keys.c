@@ -96,7 +96,7 @@ Test(cookie, lengths_are_those_of_the_design)
     } rows[] = {{30, {68, 64, 0}}, {15, {100, 96, 100}}, {16, {132, 0, 0}}, {17, {164, 0, 0}}};
     for (size_t i = 0; i < 4; i++) {
         for (size_t layout = 0; layout < KEY_NUM_LAYOUTS; layout++) {
-            cr_assert_eq(cookie_len((enum key_layout)layout, aead_find(rows[i].id)),
+            cr_assert_eq(key_layout_cookie_len((enum key_layout)layout, aead_find(rows[i].id)),
                          rows[i].len[layout]);
         }
     }
@@ -113,7 +113,7 @@ Test(cookie, opens_what_it_sealed_in_every_layout)
             struct session_keys keys = session_of(aead_at(a)->id);
             struct session_keys opened;
             uint8_t cookie[2][COOKIE_MAX_LEN];
-            size_t len = cookie_len((enum key_layout)layout, keys.aead);
+            size_t len = key_layout_cookie_len((enum key_layout)layout, keys.aead);
             struct cookie_seal_job jobs[2] = {
                 {keyring_find(ring, 0xb01dface), &keys, cookie[0]},
                 {keyring_find(ring, 0xb01dface), &keys, cookie[1]},
@@ -146,7 +146,7 @@ Test(cookie, rejects_each_single_bit_flip)
         struct session_keys opened;
         const struct session_keys zero = {0};
         uint8_t cookie[COOKIE_MAX_LEN];
-        size_t len = cookie_len((enum key_layout)layout, keys.aead);
+        size_t len = key_layout_cookie_len((enum key_layout)layout, keys.aead);
         struct cookie_seal_job job = {keyring_find(ring, 1), &keys, cookie};
         cookie_seal_batch(&job, 1, &random);
         for (size_t bit = 0; bit < 8 * len; bit++) {

@@ -51,7 +51,7 @@ static void build_request(struct client *client, const struct keyring *ring, uin
     memset(client->keys.c2s, 0xc2, client->keys.aead->key_len);
     memset(client->keys.s2c, 0x52, client->keys.aead->key_len);
     const struct master_key *key = &ring->keys[0];
-    client->cookie_len = cookie_len(key->layout, client->keys.aead);
+    client->cookie_len = key_layout_cookie_len(key->layout, client->keys.aead);
 
     struct writer w = writer_over(client->packet, sizeof(client->packet));
     struct ntp_header header = {.version = 4, .mode = 3, .poll = 6, .transmit_time = 0x1234};
