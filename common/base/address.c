@@ -117,12 +117,6 @@ bool address_is_wildcard(const union net_address *address)
                                              : address->in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-bool address_is_loopback(const union net_address *address)
-{
-    return address->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr)
-                                             : ntohl(address->in.sin_addr.s_addr) >> 24 == 127;
-}
-
 enum nts_status address_resolve(union net_address *address, const char *host, uint16_t port,
                                 int family, struct error *error)
 {

@@ -33,7 +33,6 @@ void address_format_ip(char text[INET6_ADDRSTRLEN], const union net_address *add
 socklen_t address_len(const union net_address *address);
 uint16_t address_port(const union net_address *address);
 bool address_is_wildcard(const union net_address *address);
-bool address_is_loopback(const union net_address *address);
 
 /* host_port_split cuts HOST[:PORT] or [IPV6][:PORT] into a host without brackets and a port.
  * False if the host is empty or too long or the port is not 1 to 65535. */

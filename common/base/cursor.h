@@ -98,16 +98,6 @@ static inline uint16_t read_u16(struct reader *r)
     return p != NULL ? load_u16(p) : 0;
 }
 
-/* read_sub returns a reader over the next `len` octets and steps over them. */
-static inline struct reader read_sub(struct reader *r, size_t len)
-{
-    const uint8_t *p = read_bytes(r, len);
-    if (p == NULL) {
-        return (struct reader){.status = NTS_ERR_TRUNCATED};
-    }
-    return reader_over(p, len);
-}
-
 struct writer {
     uint8_t *start;
     uint8_t *at;

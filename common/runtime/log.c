@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const log_level_names[] = {"error", "warning", "info", "debug", NULL};
+const char *const log_level_names[] = {"error", "warning", "info", NULL};
 
 static atomic_int least_urgent = LOG_LEVEL_INFO;
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 
 /* The names of the levels, in order, ending with NULL. */
 extern const char *const log_level_names[];
@@ -24,7 +24,6 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 #define log_error(event, ...)   log_event(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 #define log_warning(event, ...) log_event(LOG_LEVEL_WARNING, event, __VA_ARGS__)
 #define log_info(event, ...)    log_event(LOG_LEVEL_INFO, event, __VA_ARGS__)
-#define log_debug(event, ...)   log_event(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
 
 /* log_counters writes one line `event name=value ...` with the counters that are not zero. */
 void log_counters(const char *event, const char *const *names, const uint64_t *values, size_t num);
