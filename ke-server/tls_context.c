@@ -1,10 +1,10 @@
 #include "tls_context.h"
 
+#include "crypto/secret_file.h"
 #include "crypto/secret_mem.h"
 #include "wire/ke_record.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/bytestring.h>
 #include <openssl/err.h>
@@ -12,7 +12,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define KEY_FILE_MAX_LEN 65536
@@ -85,61 +84,22 @@ static int no_passphrase(char *text, int size, int writing, void *arg)
     return -1;
 }
 
-static enum nts_status open_key_file(int *fd, size_t *len, const char *path, struct error *error)
-{
-    struct stat st;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0 || fstat(*fd, &st) != 0) {
-        return error_set(error, NTS_ERR_FILE, "%s: cannot open: %s", path, strerror(errno));
-    }
-    if (!S_ISREG(st.st_mode) || st.st_size > KEY_FILE_MAX_LEN) {
-        return error_set(error, NTS_ERR_FILE, "%s: expected a regular file of at most %d octets",
-                         path, KEY_FILE_MAX_LEN);
-    }
-    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        return error_set(error, NTS_ERR_FILE,
-                         "%s: mode is %04o, expected 0600 or less: a private key must not be "
-                         "open to group or others",
-                         path, (unsigned)st.st_mode & 07777);
-    }
-    *len = (size_t)st.st_size;
-    return NTS_OK;
-}
-
 static enum nts_status load_key(EVP_PKEY **key, const char *path, struct error *error)
 {
-    char *text = NULL;
-    BIO *bio = NULL;
-    size_t len = 0;
-    int fd;
-    enum nts_status status = open_key_file(&fd, &len, path, error);
+    struct secret_file file;
+    enum nts_status status = secret_file_read(&file, path, KEY_FILE_MAX_LEN, error);
     if (status != NTS_OK) {
-        goto done;
+        return status;
     }
-    text = secret_alloc(len + 1);
-    if (text == NULL) {
-        status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
-        goto done;
-    }
-    ssize_t got = read(fd, text, len);
-    if (got < 0) {
-        status = error_set(error, NTS_ERR_FILE, "%s: cannot read: %s", path, strerror(errno));
-        goto done;
-    }
-    bio = BIO_new_mem_buf(text, (int)got);
+    BIO *bio = BIO_new_mem_buf(file.text, (int)file.len);
     *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     if (*key == NULL) {
         status =
             error_set(error, NTS_ERR_FILE, "%s: expected a private key in PEM, not encrypted (%s)",
                       path, boringssl_error_text());
     }
-
-done:
     BIO_free(bio);
-    secret_free(text);
-    if (fd >= 0) {
-        close(fd);
-    }
+    secret_free(file.text);
     return status;
 }
 

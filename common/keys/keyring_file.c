@@ -2,16 +2,14 @@
 
 #include "base/clock_time.h"
 #include "base/hex.h"
+#include "crypto/secret_file.h"
 #include "crypto/secret_mem.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The file's text passes through jansson's memory: let it wipe whatever it frees. Set before main,
  * because memory of one allocator must not be freed by the other. */
@@ -41,68 +39,6 @@ static void json_free_wiped(void *memory)
 __attribute__((constructor)) static void json_wipes_what_it_frees(void)
 {
     json_set_alloc_funcs(json_malloc_sized, json_free_wiped);
-}
-
-/* Reads the whole of a safe file into secret memory, NUL-terminated. */
-static enum nts_status read_secret_file(char **text, size_t *text_len, struct stat *identity,
-                                        const char *path, struct error *error)
-{
-    enum nts_status status = NTS_OK;
-    char *buffer = NULL;
-    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        return error_set(error, NTS_ERR_FILE, "%s: cannot open: %s", path, strerror(errno));
-    }
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        status = error_set(error, NTS_ERR_FILE, "%s: cannot stat: %s", path, strerror(errno));
-        goto done;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        status = error_set(error, NTS_ERR_FILE, "%s: not a regular file", path);
-        goto done;
-    }
-    if ((st.st_mode & 077) != 0) {
-        status = error_set(error, NTS_ERR_FILE,
-                           "%s: mode is %04o, expected no access for group or others (chmod 600)",
-                           path, (unsigned)st.st_mode & 07777);
-        goto done;
-    }
-    if (st.st_size > KEYRING_FILE_MAX_LEN) {
-        status = error_set(error, NTS_ERR_FILE, "%s: %jd octets, expected at most %d", path,
-                           (intmax_t)st.st_size, KEYRING_FILE_MAX_LEN);
-        goto done;
-    }
-    buffer = secret_alloc(KEYRING_FILE_MAX_LEN + 1);
-    if (buffer == NULL) {
-        status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
-        goto done;
-    }
-    size_t len = 0;
-    ssize_t got;
-    while (len <= KEYRING_FILE_MAX_LEN &&
-           (got = read(fd, buffer + len, KEYRING_FILE_MAX_LEN + 1 - len)) != 0) {
-        if (got < 0 && errno != EINTR) {
-            status = error_set(error, NTS_ERR_FILE, "%s: cannot read: %s", path, strerror(errno));
-            goto done;
-        }
-        len += got > 0 ? (size_t)got : 0;
-    }
-    if (len > KEYRING_FILE_MAX_LEN) {
-        status =
-            error_set(error, NTS_ERR_FILE, "%s: more than %d octets", path, KEYRING_FILE_MAX_LEN);
-        goto done;
-    }
-    *text = buffer;
-    *text_len = len;
-    *identity = st;
-    buffer = NULL;
-
-done:
-    secret_free(buffer);
-    close(fd);
-    return status;
 }
 
 /* Where in the file an error is, for its text. */
@@ -260,20 +196,18 @@ static enum nts_status parse_keys(struct master_key_spec *specs, const char *pat
 enum nts_status keyring_file_load(struct keyring **ring, struct stat *identity, const char *path,
                                   struct error *error)
 {
-    char *text = NULL;
-    size_t text_len = 0;
+    struct secret_file file;
     json_t *root = NULL;
     json_t *keys = NULL;
     struct master_key_spec *specs = NULL;
     uint64_t generation = 0;
-    struct stat st;
 
-    enum nts_status status = read_secret_file(&text, &text_len, &st, path, error);
+    enum nts_status status = secret_file_read(&file, path, KEYRING_FILE_MAX_LEN, error);
     if (status != NTS_OK) {
         return status;
     }
     json_error_t json_error;
-    root = json_loadb(text, text_len, JSON_REJECT_DUPLICATES, &json_error);
+    root = json_loadb(file.text, file.len, JSON_REJECT_DUPLICATES, &json_error);
     if (!json_is_object(root)) {
         /* jansson quotes the text near the fault, which may be a secret: give only the place. */
         status =
@@ -301,12 +235,12 @@ enum nts_status keyring_file_load(struct keyring **ring, struct stat *identity, 
         goto done;
     }
     if (identity != NULL) {
-        *identity = st;
+        *identity = file.identity;
     }
 
 done:
     secret_free(specs);
     json_decref(root);
-    secret_free(text);
+    secret_free(file.text);
     return status;
 }

@@ -1,0 +1,75 @@
+#include "crypto/secret_file.h"
+
+#include "crypto/secret_mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum nts_status check_identity(const struct stat *st, const char *path, size_t max_len,
+                                      struct error *error)
+{
+    if (!S_ISREG(st->st_mode)) {
+        return error_set(error, NTS_ERR_FILE, "%s: not a regular file", path);
+    }
+    if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return error_set(error, NTS_ERR_FILE,
+                         "%s: mode is %04o, expected no access for group or others (chmod 600)",
+                         path, (unsigned)st->st_mode & 07777);
+    }
+    if (st->st_size > (off_t)max_len) {
+        return error_set(error, NTS_ERR_FILE, "%s: %jd octets, expected at most %zu", path,
+                         (intmax_t)st->st_size, max_len);
+    }
+    return NTS_OK;
+}
+
+/* Reads to the end of the file, which `capacity` octets must reach. */
+static enum nts_status read_all(struct secret_file *file, int fd, size_t capacity, const char *path,
+                                struct error *error)
+{
+    file->len = 0;
+    while (file->len < capacity) {
+        ssize_t got = read(fd, file->text + file->len, capacity - file->len);
+        if (got == 0) {
+            return NTS_OK;
+        }
+        if (got < 0 && errno != EINTR) {
+            return error_set(error, NTS_ERR_FILE, "%s: cannot read: %s", path, strerror(errno));
+        }
+        file->len += got > 0 ? (size_t)got : 0;
+    }
+    return error_set(error, NTS_ERR_FILE, "%s: grew while it was read", path);
+}
+
+enum nts_status secret_file_read(struct secret_file *file, const char *path, size_t max_len,
+                                 struct error *error)
+{
+    *file = (struct secret_file){0};
+    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &file->identity) != 0) {
+        error_set(error, NTS_ERR_FILE, "%s: cannot open: %s", path, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return NTS_ERR_FILE;
+    }
+    enum nts_status status = check_identity(&file->identity, path, max_len, error);
+    if (status == NTS_OK) {
+        /* One octet more than the file has: to see its end, and for the NUL. */
+        size_t capacity = (size_t)file->identity.st_size + 1;
+        file->text = secret_alloc(capacity);
+        status = file->text != NULL
+                     ? read_all(file, fd, capacity, path, error)
+                     : error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
+    }
+    close(fd);
+    if (status != NTS_OK) {
+        secret_free(file->text);
+        file->text = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,23 @@
+/* Files that hold secrets: read only if nobody else can, and into memory that is locked and wiped.
+ */
+#ifndef NTS_CRYPTO_SECRET_FILE_H
+#define NTS_CRYPTO_SECRET_FILE_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
+
+struct secret_file {
+    char *text; /* NUL-terminated; from secret_alloc */
+    size_t len;
+    struct stat identity; /* what fstat said of the file that was read */
+};
+
+/* secret_file_read reads the file at `path`. The caller calls secret_free(file->text).
+ * NTS_ERR_FILE with a text that names the file: it cannot be opened or read, is not a regular file,
+ * is open to group or others, or has more than `max_len` octets. NTS_ERR_NO_MEMORY. */
+NTS_MUST_CHECK enum nts_status secret_file_read(struct secret_file *file, const char *path,
+                                                size_t max_len, struct error *error);
+
+#endif
