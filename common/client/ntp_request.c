@@ -18,10 +18,7 @@ void ntp_request_randomise(struct ntp_request *request)
 /* Octets of Additional Padding that lift a nonce to N_REQ (RFC 8915, section 5.6). */
 static size_t padding_after_nonce(const struct aead_algorithm *aead, size_t nonce_len)
 {
-    size_t required = 16;
-    if (aead->max_nonce_len != 0 && aead->max_nonce_len < required) {
-        required = pad4(aead->max_nonce_len);
-    }
+    size_t required = aead_required_nonce_room(aead);
     return pad4(nonce_len) < required ? required - pad4(nonce_len) : 0;
 }
 

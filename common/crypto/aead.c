@@ -1,5 +1,6 @@
 #include "crypto/aead.h"
 
+#include "base/cursor.h"
 #include "crypto/aes_siv.h"
 
 #include <openssl/aead.h>
@@ -28,17 +29,20 @@ const struct aead_algorithm *aead_at(size_t index)
     return &algorithms[index];
 }
 
+size_t aead_required_nonce_room(const struct aead_algorithm *aead)
+{
+    size_t required = 16;
+    return aead->max_nonce_len != 0 && aead->max_nonce_len < required ? pad4(aead->max_nonce_len)
+                                                                      : required;
+}
+
 bool aead_nonce_fits(const struct aead_algorithm *aead, size_t nonce_len, size_t nonce_room)
 {
-    size_t required_room = 16;
-    if (aead->max_nonce_len != 0) {
-        /* AES-GCM-SIV takes nonces of exactly 96 bits (RFC 8452, section 6). */
-        if (nonce_len != aead->max_nonce_len) {
-            return false;
-        }
-        required_room = aead->max_nonce_len;
+    /* AES-GCM-SIV takes nonces of exactly 96 bits (RFC 8452, section 6). */
+    if (aead->max_nonce_len != 0 && nonce_len != aead->max_nonce_len) {
+        return false;
     }
-    return nonce_len > 0 && nonce_room >= required_room;
+    return nonce_len > 0 && nonce_room >= aead_required_nonce_room(aead);
 }
 
 static enum nts_status siv_job(const struct aead_job *job, bool seal)

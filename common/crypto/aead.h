@@ -36,9 +36,12 @@ const struct aead_algorithm *aead_find(uint16_t id);
 /* aead_at returns the algorithm with that index (below AEAD_NUM_ALGORITHMS). */
 const struct aead_algorithm *aead_at(size_t index);
 
+/* aead_required_nonce_room returns N_REQ = min(16, N_MAX), rounded up to a multiple of four: what a
+ * padded nonce and the Additional Padding must reach together (RFC 8915, section 5.6). */
+size_t aead_required_nonce_room(const struct aead_algorithm *aead);
+
 /* aead_nonce_fits judges the nonce of a request. `nonce_room` is the padded nonce and the
- * Additional Padding together, which must reach N_REQ = min(16, N_MAX), rounded up to a multiple of
- * four (RFC 8915, section 5.6); an empty nonce is below N_MIN. */
+ * Additional Padding together; an empty nonce is below N_MIN. */
 bool aead_nonce_fits(const struct aead_algorithm *aead, size_t nonce_len, size_t nonce_room);
 
 /* One operation. Sealing writes in_len + AEAD_TAG_LEN octets to `out`, opening in_len -
