@@ -156,11 +156,9 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
         set_unusable(source, "the upstream server says that it is not synchronised");
         return;
     }
-    int64_t server_received_ns = ntp_time_to_unix_ns(header->receive_time, received_ns);
-    int64_t server_sent_ns = ntp_time_to_unix_ns(header->transmit_time, received_ns);
-    int64_t offset_ns =
-        (server_received_ns - source->asked_at_ns + server_sent_ns - received_ns) / 2;
-    int64_t delay_ns = received_ns - source->asked_at_ns - (server_sent_ns - server_received_ns);
+    int64_t offset_ns;
+    int64_t delay_ns;
+    ntp_measure(&offset_ns, &delay_ns, header, source->asked_at_ns, received_ns);
     int64_t distance_ns = offset_ns < 0 ? -offset_ns : offset_ns;
     delay_ns = delay_ns > 0 ? delay_ns : 0;
     /* The true offset is within half the delay of the measured one: a slow network alone does not

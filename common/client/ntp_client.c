@@ -66,13 +66,8 @@ enum nts_status ntp_socket_receive(int fd, uint8_t *data, size_t *len, size_t ca
 
 void ntp_sample_measure(struct ntp_sample *sample, const struct ntp_header *header)
 {
-    int64_t t1 = sample->sent_ns;
-    int64_t t2 = ntp_time_to_unix_ns(header->receive_time, t1);
-    int64_t t3 = ntp_time_to_unix_ns(header->transmit_time, t1);
-    int64_t t4 = sample->received_ns;
-    /* Halved one by one: each difference may be as long as an NTP era. */
-    sample->offset_ns = (t2 - t1) / 2 + (t3 - t4) / 2;
-    sample->delay_ns = (t4 - t1) - (t3 - t2);
+    ntp_measure(&sample->offset_ns, &sample->delay_ns, header, sample->sent_ns,
+                sample->received_ns);
 }
 
 /* How much a refused datagram says about what is wrong, for the verdict when time is over. */

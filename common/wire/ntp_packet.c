@@ -68,6 +68,16 @@ int64_t ntp_time_to_unix_ns(uint64_t ntp_time, int64_t pivot_unix_ns)
            (int64_t)((fraction * (uint64_t)NS_PER_S + (UINT64_C(1) << 31)) >> 32);
 }
 
+void ntp_measure(int64_t *offset_ns, int64_t *delay_ns, const struct ntp_header *reply,
+                 int64_t sent_ns, int64_t received_ns)
+{
+    int64_t t2 = ntp_time_to_unix_ns(reply->receive_time, sent_ns);
+    int64_t t3 = ntp_time_to_unix_ns(reply->transmit_time, sent_ns);
+    /* Halved one by one: each difference may be as long as an NTP era. */
+    *offset_ns = (t2 - sent_ns) / 2 + (t3 - received_ns) / 2;
+    *delay_ns = (received_ns - sent_ns) - (t3 - t2);
+}
+
 uint32_t ntp_short_from_ns(int64_t ns)
 {
     if (ns <= 0) {

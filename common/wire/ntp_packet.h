@@ -54,6 +54,13 @@ uint64_t ntp_time_from_unix_ns(int64_t unix_ns);
 /* ntp_time_to_unix_ns gives the instant nearest to `pivot_unix_ns` that `ntp_time` can mean. */
 int64_t ntp_time_to_unix_ns(uint64_t ntp_time, int64_t pivot_unix_ns);
 
+/* ntp_measure computes what one exchange tells (RFC 5905, section 8): the server's clock minus
+ * ours, and the round trip without the server's own time, which two clocks of different speed can
+ * make negative. `sent_ns` (T1) and `received_ns` (T4) are ours, Unix time; T2 and T3 are in
+ * `reply`. */
+void ntp_measure(int64_t *offset_ns, int64_t *delay_ns, const struct ntp_header *reply,
+                 int64_t sent_ns, int64_t received_ns);
+
 /* ntp_short_from_ns converts a duration to 16.16 seconds, rounded up, saturating. */
 uint32_t ntp_short_from_ns(int64_t ns);
 
