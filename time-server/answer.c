@@ -118,6 +118,15 @@ static void answer_nak(struct answer_engine *engine, const struct exchange *exch
     count(engine, ANSWER_NAKS, 1);
 }
 
+/* Closes the gap that exchanges which ended have left; the plaintext stays behind, it is used up.
+ */
+static void keep(struct exchange *kept, const struct exchange *exchange)
+{
+    kept->datagram = exchange->datagram;
+    kept->request = exchange->request;
+    kept->keys = exchange->keys;
+}
+
 /* Opens all cookies and keeps the exchanges whose cookie is good and whose nonce suits the
  * algorithm that the cookie implies. */
 static void open_cookies(struct answer_engine *engine, const struct answer_context *context,
@@ -141,10 +150,8 @@ static void open_cookies(struct answer_engine *engine, const struct answer_conte
             /* RFC 8915, section 5.6: too little Additional Padding means discard. */
             count_cause(engine, NTS_ERR_NONCE);
         } else {
-            struct exchange *kept = &engine->exchanges[num_kept++];
-            kept->datagram = exchange->datagram;
-            kept->request = exchange->request;
-            kept->keys = &job->keys;
+            exchange->keys = &job->keys;
+            keep(&engine->exchanges[num_kept++], exchange);
         }
     }
     engine->num_exchanges = num_kept;
@@ -184,10 +191,7 @@ static void verify_all(struct answer_engine *engine)
             count_cause(engine, status);
             continue;
         }
-        struct exchange *kept = &engine->exchanges[num_kept++];
-        kept->datagram = exchange->datagram;
-        kept->request = exchange->request;
-        kept->keys = exchange->keys;
+        keep(&engine->exchanges[num_kept++], exchange);
     }
     engine->num_exchanges = num_kept;
 }

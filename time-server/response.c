@@ -3,6 +3,14 @@
 /* "INIT": not yet synchronised. No client acts on it as a kiss of death (RFC 5905, figure 12). */
 #define REFERENCE_ID_INIT UINT32_C(0x494e4954)
 
+static void put_header(struct writer *w, const struct ntp_header *header)
+{
+    uint8_t *space = write_space(w, NTP_HEADER_LEN);
+    if (space != NULL) {
+        ntp_header_write(space, header);
+    }
+}
+
 void response_write_header(struct writer *w, const struct request *request,
                            const struct response_clock *clock, int64_t rx_time_ns)
 {
@@ -27,10 +35,7 @@ void response_write_header(struct writer *w, const struct request *request,
         header.reference_id = status->reference_id;
         header.reference_time = ntp_time_from_unix_ns(status->reference_ns);
     }
-    uint8_t *space = write_space(w, NTP_HEADER_LEN);
-    if (space != NULL) {
-        ntp_header_write(space, &header);
-    }
+    put_header(w, &header);
 }
 
 void response_write_unique_id(struct writer *w, const struct request *request)
@@ -51,10 +56,7 @@ void response_write_nak(struct writer *w, const struct request *request)
         .reference_id = NTP_KISS_NTSN,
         .origin_time = request->transmit_time,
     };
-    uint8_t *space = write_space(w, NTP_HEADER_LEN);
-    if (space != NULL) {
-        ntp_header_write(space, &header);
-    }
+    put_header(w, &header);
     response_write_unique_id(w, request);
 }
 

@@ -7,16 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void report_start(struct worker *worker, enum nts_status status, const struct error *error)
-{
-    pthread_mutex_lock(&worker->start_lock);
-    worker->has_started = true;
-    worker->start_status = status;
-    worker->start_error = *error;
-    pthread_cond_signal(&worker->start_done);
-    pthread_mutex_unlock(&worker->start_lock);
-}
-
 static void stay_on_cpu(const struct worker *worker)
 {
     if (worker->cpu >= 0) {
@@ -55,15 +45,15 @@ static void serve(struct worker *worker, void *transport)
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
-    struct error error = {{0}};
     void *transport = NULL;
     char name[16];
     snprintf(name, sizeof(name), "worker-%u", (unsigned)worker->number % 10000);
     pthread_setname_np(pthread_self(), name);
     stay_on_cpu(worker);
-    enum nts_status status =
-        worker->transport->open(&transport, &worker->sockets, &worker->transport_counters, &error);
-    report_start(worker, status, &error);
+    enum nts_status status = worker->transport->open(
+        &transport, &worker->sockets, &worker->transport_counters, &worker->start_error);
+    worker->start_status = status;
+    sem_post(&worker->started);
     if (status == NTS_OK) {
         serve(worker, transport);
         worker->transport->close(transport);
@@ -77,24 +67,22 @@ enum nts_status worker_start(struct worker *worker, struct error *error)
     if (worker->engine == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    worker->has_started = false;
     atomic_store(&worker->stop, false);
-    pthread_mutex_init(&worker->start_lock, NULL);
-    pthread_cond_init(&worker->start_done, NULL);
+    sem_init(&worker->started, 0, 0);
+    enum nts_status status = NTS_OK;
     if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
-        answer_engine_destroy(worker->engine);
-        worker->engine = NULL;
-        return error_set(error, NTS_ERR_SYSTEM, "cannot start a thread");
+        status = error_set(error, NTS_ERR_SYSTEM, "cannot start a thread");
+    } else {
+        while (sem_wait(&worker->started) != 0) {
+        }
+        status = worker->start_status;
+        if (status != NTS_OK) {
+            *error = worker->start_error;
+            pthread_join(worker->thread, NULL);
+        }
     }
-    pthread_mutex_lock(&worker->start_lock);
-    while (!worker->has_started) {
-        pthread_cond_wait(&worker->start_done, &worker->start_lock);
-    }
-    enum nts_status status = worker->start_status;
-    *error = worker->start_error;
-    pthread_mutex_unlock(&worker->start_lock);
+    sem_destroy(&worker->started);
     if (status != NTS_OK) {
-        pthread_join(worker->thread, NULL);
         answer_engine_destroy(worker->engine);
         worker->engine = NULL;
     }
@@ -116,6 +104,4 @@ void worker_stop(struct worker *worker)
     pthread_join(worker->thread, NULL);
     answer_engine_destroy(worker->engine);
     worker->engine = NULL;
-    snapshot_slot_clear(&worker->keyring);
-    snapshot_slot_clear(&worker->settings);
 }

@@ -6,6 +6,7 @@
 #include "transport.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 /* What a reload can change; published to the workers as a snapshot. */
 struct time_settings {
@@ -31,10 +32,8 @@ struct worker {
     struct answer_engine *engine;
 
     pthread_t thread;
-    pthread_mutex_t start_lock; /* guards the three below, for worker_start alone */
-    pthread_cond_t start_done;
-    bool has_started;
-    enum nts_status start_status;
+    sem_t started;
+    enum nts_status start_status; /* read once `started` is posted; so is what follows */
     struct error start_error;
 };
 
@@ -45,7 +44,8 @@ NTS_MUST_CHECK enum nts_status worker_start(struct worker *worker, struct error 
 /* worker_wake makes the worker look at its slots and its stop flag, even without traffic. */
 void worker_wake(struct worker *worker);
 
-/* worker_stop lets the worker answer the batch it is at, ends the thread and frees what it had. */
+/* worker_stop lets the worker answer the batch it is at, ends the thread and its engine. The slots
+ * are the caller's to clear. */
 void worker_stop(struct worker *worker);
 
 #endif
