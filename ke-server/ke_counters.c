@@ -10,9 +10,7 @@ static const char *const event_labels[KE_NUM_EVENTS] = {
 
 void ke_counters_sum(uint64_t sums[KE_NUM_COUNTERS], const struct ke_counters *counters)
 {
-    for (size_t i = 0; i < KE_NUM_COUNTERS; i++) {
-        sums[i] += counter_read(&counters->values[i]);
-    }
+    counters_sum(sums, counters->values, KE_NUM_COUNTERS);
 }
 
 void ke_counters_log(const uint64_t sums[KE_NUM_COUNTERS])

@@ -121,9 +121,6 @@ static void warn_of_weaknesses(const struct ke_config *config)
                         files[i]);
         }
     }
-    if (geteuid() == 0) {
-        log_warning("privileges.root", "reason=\"still root: set the option user\"");
-    }
     if (!secret_memory_is_locked()) {
         log_warning("secrets.not_locked", "reason=\"RLIMIT_MEMLOCK is too low\"");
     }

@@ -90,9 +90,6 @@ static void log_ready(const struct time_server *server)
         log_warning("secrets.not_locked",
                     "reason=\"keys may be swapped out: raise RLIMIT_MEMLOCK\"");
     }
-    if (geteuid() == 0) {
-        log_warning("privileges.root", "reason=\"still root: set the option user\"");
-    }
     log_info("time.ready", "version=%s workers=%zu transport=%s plain_ntp=%s", NTS_VERSION,
              server->num_workers, server->transport->name,
              server->config.plain_ntp ? "true" : "false");

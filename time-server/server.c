@@ -1,7 +1,6 @@
 #include "server.h"
 
 #include "base/clock_time.h"
-#include "crypto/secret_mem.h"
 #include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
@@ -67,8 +66,8 @@ static enum nts_status load_keyring(struct time_server *server, struct error *er
         return status;
     }
     publish_keyring(server, ring);
-    log_keyring(ring,
-                server->config.keyring); /* what the log says is what the next request meets */
+    /* Only now: what the log says is what the next request meets. */
+    log_keyring(ring, server->config.keyring);
     snapshot_unref(&ring->snapshot);
     return NTS_OK;
 }
@@ -273,25 +272,22 @@ void time_server_tick(struct time_server *server)
 
 void time_server_log_counters(const struct time_server *server)
 {
-#define LABEL_ONLY(name, label)         label,
-#define STATUS_LABEL(name, label, text) label,
+#define LABEL_ONLY(name, label) label,
     static const char *const event_labels[] = {ANSWER_EVENT_TABLE(LABEL_ONLY)};
     static const char *const transport_labels[] = {TRANSPORT_EVENT_TABLE(LABEL_ONLY)};
-    static const char *const cause_labels[] = {"ok", NTS_STATUS_TABLE(STATUS_LABEL)};
+#undef LABEL_ONLY
+    const char *cause_labels[NTS_NUM_STATUS];
     uint64_t events[ANSWER_NUM_EVENTS] = {0};
     uint64_t transport[TRANSPORT_NUM_EVENTS] = {0};
     uint64_t causes[NTS_NUM_STATUS] = {0};
+    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
+        cause_labels[i] = status_label((enum nts_status)i);
+    }
     for (size_t w = 0; w < server->num_running; w++) {
         const struct answer_counters *answers = answer_engine_counters(server->workers[w].engine);
-        for (size_t i = 0; i < ANSWER_NUM_EVENTS; i++) {
-            events[i] += counter_read(&answers->events[i]);
-        }
-        for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
-            causes[i] += counter_read(&answers->by_cause[i]);
-        }
-        for (size_t i = 0; i < TRANSPORT_NUM_EVENTS; i++) {
-            transport[i] += counter_read(&server->workers[w].transport_counters.events[i]);
-        }
+        counters_sum(events, answers->events, ANSWER_NUM_EVENTS);
+        counters_sum(causes, answers->by_cause, NTS_NUM_STATUS);
+        counters_sum(transport, server->workers[w].transport_counters.events, TRANSPORT_NUM_EVENTS);
     }
     log_counters("counters.answers", event_labels, events, ANSWER_NUM_EVENTS);
     log_counters("counters.causes", cause_labels, causes, NTS_NUM_STATUS);

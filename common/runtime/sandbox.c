@@ -1,5 +1,7 @@
 #include "runtime/sandbox.h"
 
+#include "runtime/log.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -26,11 +28,8 @@ void sandbox_hide_memory(void)
 #endif
 }
 
-enum nts_status sandbox_drop_user(const char *user, struct error *error)
+static enum nts_status become(const char *user, struct error *error)
 {
-    if (user == NULL) {
-        return NTS_OK;
-    }
     errno = 0;
     const struct passwd *entry = getpwnam(user);
     if (entry == NULL) {
@@ -50,4 +49,13 @@ enum nts_status sandbox_drop_user(const char *user, struct error *error)
         return error_set(error, NTS_ERR_SYSTEM, "user: could become root again");
     }
     return NTS_OK;
+}
+
+enum nts_status sandbox_drop_user(const char *user, struct error *error)
+{
+    enum nts_status status = user != NULL ? become(user, error) : NTS_OK;
+    if (status == NTS_OK && geteuid() == 0) {
+        log_warning("privileges.root", "reason=\"still root: set the option user\"");
+    }
+    return status;
 }

@@ -8,7 +8,8 @@
 void sandbox_hide_memory(void);
 
 /* sandbox_drop_user becomes `user` and that user's groups, with no capabilities left; nothing if
- * `user` is NULL. NTS_ERR_CONFIG for an unknown user, NTS_ERR_SYSTEM when not allowed. */
+ * `user` is NULL. Logs a warning if the process is root afterwards. NTS_ERR_CONFIG for an unknown
+ * user, NTS_ERR_SYSTEM when not allowed. */
 NTS_MUST_CHECK enum nts_status sandbox_drop_user(const char *user, struct error *error);
 
 #endif
