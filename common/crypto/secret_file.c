@@ -8,16 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum nts_status check_identity(const struct stat *st, const char *path, size_t max_len,
-                                      struct error *error)
+enum nts_status secret_file_check_mode(const struct stat *identity, const char *path,
+                                       struct error *error)
+{
+    if ((identity->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return error_set(error, NTS_ERR_FILE,
+                         "%s: mode is %04o, expected no access for group or others (chmod 600)",
+                         path, (unsigned)identity->st_mode & 07777);
+    }
+    return NTS_OK;
+}
+
+static enum nts_status check_size(const struct stat *st, const char *path, size_t max_len,
+                                  struct error *error)
 {
     if (!S_ISREG(st->st_mode)) {
         return error_set(error, NTS_ERR_FILE, "%s: not a regular file", path);
-    }
-    if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        return error_set(error, NTS_ERR_FILE,
-                         "%s: mode is %04o, expected no access for group or others (chmod 600)",
-                         path, (unsigned)st->st_mode & 07777);
     }
     if (st->st_size > (off_t)max_len) {
         return error_set(error, NTS_ERR_FILE, "%s: %jd octets, expected at most %zu", path,
@@ -44,8 +50,8 @@ static enum nts_status read_all(struct secret_file *file, int fd, size_t capacit
     return error_set(error, NTS_ERR_FILE, "%s: grew while it was read", path);
 }
 
-enum nts_status secret_file_read(struct secret_file *file, const char *path, size_t max_len,
-                                 struct error *error)
+enum nts_status secret_file_read_any(struct secret_file *file, const char *path, size_t max_len,
+                                     struct error *error)
 {
     *file = (struct secret_file){0};
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
@@ -57,7 +63,7 @@ enum nts_status secret_file_read(struct secret_file *file, const char *path, siz
         }
         return NTS_ERR_FILE;
     }
-    enum nts_status status = check_identity(&file->identity, path, max_len, error);
+    enum nts_status status = check_size(&file->identity, path, max_len, error);
     if (status == NTS_OK) {
         /* One octet more than the file has: to see its end, and for the NUL. */
         size_t capacity = (size_t)file->identity.st_size + 1;
@@ -67,6 +73,21 @@ enum nts_status secret_file_read(struct secret_file *file, const char *path, siz
                      : error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
     }
     close(fd);
+    if (status != NTS_OK) {
+        secret_free(file->text);
+        file->text = NULL;
+    }
+    return status;
+}
+
+enum nts_status secret_file_read(struct secret_file *file, const char *path, size_t max_len,
+                                 struct error *error)
+{
+    enum nts_status status = secret_file_read_any(file, path, max_len, error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    status = secret_file_check_mode(&file->identity, path, error);
     if (status != NTS_OK) {
         secret_free(file->text);
         file->text = NULL;

@@ -20,4 +20,11 @@ struct secret_file {
 NTS_MUST_CHECK enum nts_status secret_file_read(struct secret_file *file, const char *path,
                                                 size_t max_len, struct error *error);
 
+/* secret_file_read_any does the same, but for the question who else can read the file: that depends
+ * on what is in it, and secret_file_check_mode asks it afterwards. */
+NTS_MUST_CHECK enum nts_status secret_file_read_any(struct secret_file *file, const char *path,
+                                                    size_t max_len, struct error *error);
+NTS_MUST_CHECK enum nts_status secret_file_check_mode(const struct stat *identity, const char *path,
+                                                      struct error *error);
+
 #endif
