@@ -4,6 +4,7 @@
 #define NTS_KE_CONFIG_H
 
 #include "runtime/config.h"
+#include "service/keyring_options.h"
 
 /* One element of "time_servers". */
 struct ke_config_time_server {
@@ -19,7 +20,7 @@ struct ke_config {
     struct option_list listen; /* of union net_address */
     const char *certificate;
     const char *private_key;
-    const char *keyring;
+    struct keyring_options keyring;
     struct option_list time_servers; /* of struct ke_config_time_server */
     struct option_list aead;         /* of int64_t */
     int aead_order;                  /* enum ke_aead_order */

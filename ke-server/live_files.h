@@ -4,21 +4,18 @@
 #define NTS_KE_LIVE_FILES_H
 
 #include "ke_settings.h"
-#include "keys/keyring.h"
-#include "keys/keyring_watch.h"
+#include "service/keyring_service.h"
 
 struct live_files {
     const char *config_path;
     struct ke_settings *settings; /* one reference */
     struct ke_settings *initial;  /* of the start: options that a reload cannot change */
-    struct keyring *keyring;      /* one reference */
-    struct keyring_watch watch;
-    bool can_seal;
+    struct keyring_service keyring;
 };
 
 /* live_files_load reads everything for the first time; `config_path` must outlive the files. Needs
  * a master key that can seal now. On any error, which is NTS_ERR_NO_SEALING_KEY or as from
- * ke_settings_load, keyring_watch_open and keyring_watch_load, live_files_close frees the rest. */
+ * ke_settings_load and keyring_service_open, live_files_close frees the rest. */
 NTS_MUST_CHECK enum nts_status live_files_load(struct live_files *files, const char *config_path,
                                                struct error *error);
 void live_files_close(struct live_files *files);
@@ -27,18 +24,8 @@ void live_files_close(struct live_files *files);
  * a new one; else what was there stays. */
 bool live_files_reload_settings(struct live_files *files);
 
-/* live_files_reload_keyring reads the keyring again. True if `keyring` is a new one. A keyring
- * without an active key is taken too: who withdraws keys wants clients to get an Error record
- * rather than cookies that no time server opens. */
-bool live_files_reload_keyring(struct live_files *files);
-
-/* live_files_log_settings and live_files_log_keyring log what is in use: to be called when the
- * workers have it, because who reads such a line counts on it. */
+/* live_files_log_settings logs what is in use: to be called when the workers have it, because who
+ * reads such a line counts on it. */
 void live_files_log_settings(const struct live_files *files);
-void live_files_log_keyring(const struct live_files *files);
-
-/* live_files_watch_sealing logs once when no key can seal any more, and once when one can again:
- * both happen by time alone. */
-void live_files_watch_sealing(struct live_files *files);
 
 #endif

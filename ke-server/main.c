@@ -17,8 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define HEALTH_INTERVAL_MS 10000
-#define SPARE_DESCRIPTORS  64
+#define TICK_INTERVAL_MS  1000
+#define SPARE_DESCRIPTORS 64
 
 struct server {
     struct live_files files;
@@ -112,15 +112,17 @@ static enum nts_status open_workers(struct server *server, struct error *error)
 }
 
 /* After the privileges are gone: what a reload will not be able to read is worth knowing now. */
-static void warn_of_weaknesses(const struct ke_config *config)
+static void warn_of_weaknesses(const struct server *server)
 {
-    const char *const files[] = {config->certificate, config->private_key, config->keyring};
+    const struct ke_config *config = &server->files.initial->config;
+    const char *const files[] = {config->certificate, config->private_key};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         if (access(files[i], R_OK) != 0) {
             log_warning("config.not_readable", "file=\"%s\" reason=\"not readable by this user\"",
                         files[i]);
         }
     }
+    keyring_service_warn_if_unreadable(&server->files.keyring);
     if (!secret_memory_is_locked()) {
         log_warning("secrets.not_locked", "reason=\"RLIMIT_MEMLOCK is too low\"");
     }
@@ -130,7 +132,7 @@ static enum nts_status start_workers(struct server *server, struct error *error)
 {
     for (; server->num_running < server->num_workers; server->num_running++) {
         struct worker *worker = &server->workers[server->num_running];
-        worker_publish(worker, server->files.settings, server->files.keyring);
+        worker_publish(worker, server->files.settings, server->files.keyring.ring);
         enum nts_status status = worker_start(worker, error);
         if (status != NTS_OK) {
             return status;
@@ -172,7 +174,7 @@ static enum nts_status start(struct server *server, const char *config_path, str
     if (status != NTS_OK) {
         return status;
     }
-    warn_of_weaknesses(config);
+    warn_of_weaknesses(server);
     status = start_workers(server, error);
     if (status != NTS_OK) {
         return status;
@@ -193,7 +195,7 @@ static void log_sums(const struct server *server)
 static void publish(struct server *server)
 {
     for (size_t i = 0; i < server->num_running; i++) {
-        worker_publish(&server->workers[i], server->files.settings, server->files.keyring);
+        worker_publish(&server->workers[i], server->files.settings, server->files.keyring.ring);
     }
 }
 
@@ -205,7 +207,7 @@ static void request_stop(struct server *server, enum worker_stop stop)
 }
 
 /* Events of the descriptors that run() waits for. */
-enum { KEYRING_EVENT = CONTROL_FD_BASE, WORKER_DONE_EVENT = CONTROL_FD_BASE << 1 };
+enum { WORKER_DONE_EVENT = CONTROL_FD_BASE << 1 };
 
 static void look_at_files(struct server *server, unsigned events)
 {
@@ -214,26 +216,27 @@ static void look_at_files(struct server *server, unsigned events)
         publish(server);
         live_files_log_settings(&server->files);
     }
-    bool keyring_may_have_changed =
-        (events & KEYRING_EVENT) != 0 && keyring_watch_changed(&server->files.watch);
-    if ((reload || keyring_may_have_changed) && live_files_reload_keyring(&server->files)) {
+    /* Asked without an event too: not every file system gives one. */
+    if ((keyring_watch_changed(&server->files.keyring.watch) || reload) &&
+        keyring_service_reload(&server->files.keyring)) {
         publish(server);
-        live_files_log_keyring(&server->files);
+        keyring_service_log_loaded(&server->files.keyring);
     }
-    live_files_watch_sealing(&server->files);
+    keyring_service_tick(&server->files.keyring);
 }
 
 /* Until every worker has ended. The first signal to stop is a polite one. */
 static void run(struct server *server)
 {
-    const int fds[] = {keyring_watch_fd(&server->files.watch), server->done_fd};
+    const int fds[] = {keyring_watch_fd(&server->files.keyring.watch), server->done_fd};
     enum worker_stop stopping = WORKER_RUN;
     uint64_t num_ended = 0;
     while (num_ended < server->num_running) {
-        unsigned events = control_wait(server->signal_fd, fds, 2, HEALTH_INTERVAL_MS);
+        unsigned events = control_wait(server->signal_fd, fds, 2, TICK_INTERVAL_MS);
         look_at_files(server, events);
         if ((events & CONTROL_DUMP) != 0) {
             log_sums(server);
+            keyring_service_log_status(&server->files.keyring);
         }
         if ((events & CONTROL_STOP) != 0) {
             stopping = stopping == WORKER_RUN ? WORKER_STOP : WORKER_STOP_NOW;

@@ -139,10 +139,15 @@ static void open_cookies(struct answer_engine *engine, const struct answer_conte
         engine->cookie_jobs[i].cookie_len = engine->exchanges[i].request->cookie_len;
     }
     cookie_open_batch(context->keyring, engine->cookie_jobs, num, now_s);
+    const struct master_key *active = keyring_active_key(context->keyring, now_s);
     for (size_t i = 0; i < num; i++) {
         struct exchange *exchange = &engine->exchanges[i];
         const struct cookie_open_job *job = &engine->cookie_jobs[i];
         const struct authenticator *authenticator = &exchange->request->authenticator;
+        if (job->status == NTS_OK) {
+            enum key_age age = keyring_key_age(job->key, active, now_s);
+            counter_add(&engine->counters.opened_by_age[age], 1);
+        }
         if (job->status != NTS_OK) {
             answer_nak(engine, exchange, job->status);
         } else if (!aead_nonce_fits(job->keys.aead, authenticator->nonce_len,

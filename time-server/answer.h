@@ -54,7 +54,8 @@ enum answer_event {
 /* Written by the engine's thread alone. */
 struct answer_counters {
     counter events[ANSWER_NUM_EVENTS];
-    counter by_cause[NTS_NUM_STATUS]; /* why a request got silence or a NAK */
+    counter by_cause[NTS_NUM_STATUS];    /* why a request got silence or a NAK */
+    counter opened_by_age[KEY_NUM_AGES]; /* cookies, by how their master key stands to the active */
 };
 
 struct answer_engine;

@@ -24,14 +24,15 @@ static int check(const struct time_config *config, const char *config_path)
     struct error error;
     struct keyring *ring;
     struct clock_source source;
-    if (keyring_file_load(&ring, NULL, config->keyring, &error) != NTS_OK) {
+    const struct keyring_access access = {config->keyring.signer, config->keyring.node_key};
+    if (keyring_file_load(&ring, NULL, config->keyring.path, &access, &error) != NTS_OK) {
         log_error("check.failed", "reason=\"%s\"", error.text);
         return 1;
     }
     bool can_seal = keyring_active_key(ring, real_time_ns() / NS_PER_S) != NULL;
     snapshot_unref(&ring->snapshot);
     if (!can_seal) {
-        log_error("check.failed", "reason=\"%s: no key is active now\"", config->keyring);
+        log_error("check.failed", "reason=\"%s: no key is active now\"", config->keyring.path);
         return 1;
     }
     enum nts_status status = clock_source_open(&source, &config->clock, &error);
@@ -47,7 +48,7 @@ static int check(const struct time_config *config, const char *config_path)
 /* The control thread's life: signals, the keyring file, the clock, once a second a tick. */
 static void control(struct time_server *server, int signal_fd)
 {
-    const int fds[] = {keyring_watch_fd(&server->keyring_watch),
+    const int fds[] = {keyring_watch_fd(&server->keyring.watch),
                        clock_source_fd(&server->clock_source)};
     int64_t next_tick_ns = mono_time_ns() + NS_PER_S; /* the first one was before the start */
     for (;;) {
@@ -59,13 +60,13 @@ static void control(struct time_server *server, int signal_fd)
         }
         if ((events & CONTROL_RELOAD) != 0) {
             time_server_reload(server);
-            time_server_load_keyring(server);
+            time_server_reload_keyring(server);
         }
         if ((events & CONTROL_DUMP) != 0) {
             time_server_log_counters(server);
         }
-        if ((events & CONTROL_FD_BASE) != 0 && keyring_watch_changed(&server->keyring_watch)) {
-            time_server_load_keyring(server);
+        if ((events & CONTROL_FD_BASE) != 0 && keyring_watch_changed(&server->keyring.watch)) {
+            time_server_reload_keyring(server);
         }
         if ((events & CONTROL_FD_BASE << 1) != 0) {
             clock_source_receive(&server->clock_source);
@@ -127,7 +128,6 @@ int main(int argc, char **argv)
     struct server_command command;
     struct time_server server = {
         .clock_source = {.fd = -1},
-        .keyring_watch = {.inotify_fd = -1},
     };
     struct error error;
     struct server_program self = program;

@@ -35,49 +35,23 @@ static bool publish_settings(struct time_server *server)
     return true;
 }
 
-static void publish_keyring(struct time_server *server, struct keyring *ring)
+static void publish_keyring(struct time_server *server)
 {
     for (size_t i = 0; i < server->num_workers; i++) {
-        snapshot_publish(&server->workers[i].keyring, &ring->snapshot);
+        snapshot_publish(&server->workers[i].keyring, &server->keyring.ring->snapshot);
         if (i < server->num_running) {
             worker_wake(&server->workers[i]);
         }
     }
-}
-
-/* Generations and key ids are no secrets: every cookie carries its id. */
-static void log_keyring(const struct keyring *ring, const char *path)
-{
-    const struct master_key *active = keyring_active_key(ring, real_time_ns() / NS_PER_S);
-    if (active == NULL) {
-        log_warning("keyring.no_active_key", "file=\"%s\" generation=%" PRIu64 " keys=%zu", path,
-                    ring->generation, ring->num_keys);
-        return;
-    }
-    log_info("keyring.loaded", "generation=%" PRIu64 " keys=%zu active=%08" PRIx32 " layout=%s",
-             ring->generation, ring->num_keys, active->id, key_layout_name(active->layout));
-}
-
-static enum nts_status load_keyring(struct time_server *server, struct error *error)
-{
-    struct keyring *ring;
-    enum nts_status status = keyring_watch_load(&server->keyring_watch, &ring, error);
-    if (status != NTS_OK) {
-        return status;
-    }
-    publish_keyring(server, ring);
     /* Only now: what the log says is what the next request meets. */
-    log_keyring(ring, server->config.keyring);
-    snapshot_unref(&ring->snapshot);
-    return NTS_OK;
+    keyring_service_log_loaded(&server->keyring);
+    keyring_service_tick(&server->keyring);
 }
 
-void time_server_load_keyring(struct time_server *server)
+void time_server_reload_keyring(struct time_server *server)
 {
-    struct error error;
-    if (load_keyring(server, &error) != NTS_OK) {
-        log_error("keyring.refused", "reason=\"%s\" kept_generation=%" PRIu64, error.text,
-                  server->keyring_watch.generation);
+    if (keyring_service_reload(&server->keyring)) {
+        publish_keyring(server);
     }
 }
 
@@ -148,7 +122,8 @@ static enum nts_status bind_sockets(struct time_server *server, struct error *er
 enum nts_status time_server_open(struct time_server *server, struct error *error)
 {
     enum nts_status status =
-        keyring_watch_open(&server->keyring_watch, server->config.keyring, error);
+        keyring_service_open(&server->keyring, &server->config.keyring,
+                             "clients get NTS NAK, or no fresh cookies", error);
     if (status == NTS_OK) {
         status = clock_source_open(&server->clock_source, &server->config.clock, error);
     }
@@ -156,7 +131,7 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
         status = create_workers(server, error);
     }
     if (status == NTS_OK) {
-        status = load_keyring(server, error);
+        publish_keyring(server);
     }
     if (status == NTS_OK && !publish_settings(server)) {
         status = error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
@@ -167,9 +142,8 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
     if (status == NTS_OK) {
         status = sandbox_drop_user(server->config.user, error);
     }
-    if (status == NTS_OK && access(server->config.keyring, R_OK) != 0) {
-        log_warning("config.not_readable", "file=\"%s\" reason=\"not readable by this user\"",
-                    server->config.keyring);
+    if (status == NTS_OK) {
+        keyring_service_warn_if_unreadable(&server->keyring);
     }
     return status;
 }
@@ -268,6 +242,11 @@ void time_server_tick(struct time_server *server)
 {
     clock_source_tick(&server->clock_source);
     time_server_post_clock(server);
+    /* Asked without an event too: not every file system gives one. */
+    if (keyring_watch_changed(&server->keyring.watch)) {
+        time_server_reload_keyring(server);
+    }
+    keyring_service_tick(&server->keyring);
 }
 
 void time_server_log_counters(const struct time_server *server)
@@ -275,11 +254,13 @@ void time_server_log_counters(const struct time_server *server)
 #define LABEL_ONLY(name, label) label,
     static const char *const event_labels[] = {ANSWER_EVENT_TABLE(LABEL_ONLY)};
     static const char *const transport_labels[] = {TRANSPORT_EVENT_TABLE(LABEL_ONLY)};
+    static const char *const age_labels[] = {KEY_AGE_TABLE(LABEL_ONLY)};
 #undef LABEL_ONLY
     const char *cause_labels[NTS_NUM_STATUS];
     uint64_t events[ANSWER_NUM_EVENTS] = {0};
     uint64_t transport[TRANSPORT_NUM_EVENTS] = {0};
     uint64_t causes[NTS_NUM_STATUS] = {0};
+    uint64_t ages[KEY_NUM_AGES] = {0};
     for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
         cause_labels[i] = status_label((enum nts_status)i);
     }
@@ -287,11 +268,14 @@ void time_server_log_counters(const struct time_server *server)
         const struct answer_counters *answers = answer_engine_counters(server->workers[w].engine);
         counters_sum(events, answers->events, ANSWER_NUM_EVENTS);
         counters_sum(causes, answers->by_cause, NTS_NUM_STATUS);
+        counters_sum(ages, answers->opened_by_age, KEY_NUM_AGES);
         counters_sum(transport, server->workers[w].transport_counters.events, TRANSPORT_NUM_EVENTS);
     }
     log_counters("counters.answers", event_labels, events, ANSWER_NUM_EVENTS);
     log_counters("counters.causes", cause_labels, causes, NTS_NUM_STATUS);
+    log_counters("counters.cookies_opened", age_labels, ages, KEY_NUM_AGES);
     log_counters("counters.transport", transport_labels, transport, TRANSPORT_NUM_EVENTS);
+    keyring_service_log_status(&server->keyring);
 }
 
 void time_server_close(struct time_server *server)
@@ -312,6 +296,6 @@ void time_server_close(struct time_server *server)
     free(server->fds);
     free(server->workers);
     clock_source_close(&server->clock_source);
-    keyring_watch_close(&server->keyring_watch);
+    keyring_service_close(&server->keyring);
     config_free(&server->config_memory);
 }

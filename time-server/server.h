@@ -4,7 +4,7 @@
 #define NTS_TIME_SERVER_H
 
 #include "clock_source.h"
-#include "keys/keyring_watch.h"
+#include "service/keyring_service.h"
 #include "time_config.h"
 #include "worker.h"
 
@@ -12,7 +12,7 @@ struct time_server {
     const char *config_path;
     struct time_config config;
     struct config_memory config_memory;
-    struct keyring_watch keyring_watch;
+    struct keyring_service keyring;
     struct clock_source clock_source;
     struct clock_board clock_board;
     bool clock_was_fit;
@@ -36,11 +36,11 @@ NTS_MUST_CHECK enum nts_status time_server_start(struct time_server *server, str
 /* time_server_reload reads the configuration again; what fails keeps what runs, and is logged. */
 void time_server_reload(struct time_server *server);
 
-/* time_server_load_keyring loads the keyring file and publishes it; a failure is logged and keeps
- * the keys in memory. */
-void time_server_load_keyring(struct time_server *server);
+/* time_server_reload_keyring loads the keyring file again and publishes it; a failure is logged and
+ * keeps the keys in memory. */
+void time_server_reload_keyring(struct time_server *server);
 
-/* time_server_tick is called once a second: asks the clock source. */
+/* time_server_tick is called once a second: asks the clock source, and looks after the keyring. */
 void time_server_tick(struct time_server *server);
 
 /* time_server_post_clock hands the workers what the clock source knows, and logs a change between

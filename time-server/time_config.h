@@ -3,6 +3,7 @@
 #define NTS_TIME_CONFIG_H
 
 #include "runtime/config.h"
+#include "service/keyring_options.h"
 
 #define TIME_MAX_LISTEN 64
 
@@ -27,7 +28,7 @@ struct clock_config {
 
 struct time_config {
     struct option_list listen; /* of union net_address */
-    const char *keyring;
+    struct keyring_options keyring;
     int64_t workers;
     bool plain_ntp;
     struct clock_config clock;

@@ -77,3 +77,46 @@ bool rfc3339_parse(int64_t *time_s, const char *text)
     *time_s = time;
     return true;
 }
+
+static const struct {
+    char letter;
+    int64_t seconds;
+} units[] = {{'w', 7 * 86400}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+
+#define NUM_UNITS (sizeof(units) / sizeof(units[0]))
+
+bool duration_parse(int64_t *duration_s, const char *text)
+{
+    int64_t number = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        number = number * 10 + (*at - '0');
+        if (number > DURATION_MAX_S) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < NUM_UNITS; i++) {
+        if (at > text && at[0] == units[i].letter && at[1] == '\0') {
+            *duration_s = number * units[i].seconds;
+            return *duration_s <= DURATION_MAX_S;
+        }
+    }
+    return false;
+}
+
+void duration_format(char text[DURATION_TEXT_LEN], int64_t duration_s)
+{
+    int64_t left_s = duration_s < 0 ? -duration_s : duration_s;
+    size_t i = 1; /* days, and no weeks: people count in days */
+    while (i + 1 < NUM_UNITS && left_s < units[i].seconds) {
+        i++;
+    }
+    long long major = left_s / units[i].seconds;
+    long long minor = i + 1 < NUM_UNITS ? left_s % units[i].seconds / units[i + 1].seconds : 0;
+    if (minor > 0) {
+        snprintf(text, DURATION_TEXT_LEN, "%lld %c %lld %c", major, units[i].letter, minor,
+                 units[i + 1].letter);
+    } else {
+        snprintf(text, DURATION_TEXT_LEN, "%lld %c", major, units[i].letter);
+    }
+}

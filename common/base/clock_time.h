@@ -23,4 +23,16 @@ void rfc3339_format(char text[RFC3339_LEN + 1], int64_t time_s);
  * false if it is anything else or no such date. */
 bool rfc3339_parse(int64_t *time_s, const char *text);
 
+#define DURATION_MAX_S (INT64_C(100) * 366 * 86400)
+
+/* duration_parse reads a whole number with a unit - 90s, 15m, 12h, 1d, 2w - of at most
+ * DURATION_MAX_S; false if it is anything else. */
+bool duration_parse(int64_t *duration_s, const char *text);
+
+#define DURATION_TEXT_LEN 48
+
+/* duration_format writes a duration for people, in its two largest units ("2 d 3 h", "45 s"); the
+ * sign is left out. */
+void duration_format(char text[DURATION_TEXT_LEN], int64_t duration_s);
+
 #endif

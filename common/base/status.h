@@ -49,7 +49,14 @@
     /* files, configuration, system */                                                             \
     X(CONFIG, "config", "the configuration is wrong")                                              \
     X(FILE, "file", "the file cannot be used")                                                     \
+    X(KEYRING_FORM, "keyring_form", "the keyring breaks a rule of its format")                     \
     X(STALE, "stale", "the file is older than what is loaded")                                     \
+    X(UNSIGNED, "unsigned", "the keyring carries no signature")                                    \
+    X(BAD_SIGNATURE, "bad_signature", "the keyring is not signed by a key that is trusted")        \
+    X(SIGNATURE_EXPIRED, "signature_expired", "the signature is past its time, or before it")      \
+    X(ENVELOPE_FORM, "envelope_form", "the sealed envelope is malformed")                          \
+    X(NOT_RECIPIENT, "not_recipient", "the envelope is not sealed to this node")                   \
+    X(ENVELOPE_FORGED, "envelope_forged", "the envelope was altered, or spliced from others")      \
     X(SYSTEM, "system", "a system call failed")                                                    \
     X(NO_MEMORY, "no_memory", "out of memory")                                                     \
     X(INTERNAL, "internal", "a library refused what must not fail")

@@ -51,13 +51,18 @@ static enum nts_status open_sealed(const struct master_key *key, uint8_t *plaint
     return siv_open(&key->schedule.siv, plaintext, first, num, sealed, sealed_len);
 }
 
-static enum nts_status open_one(const struct keyring *ring, struct session_keys *keys,
-                                const uint8_t *cookie, size_t len, int64_t now_s)
+static enum nts_status open_one(const struct keyring *ring, struct cookie_open_job *job,
+                                int64_t now_s)
 {
+    struct session_keys *keys = &job->keys;
+    const uint8_t *cookie = job->cookie;
+    size_t len = job->cookie_len;
+    job->key = NULL;
     if (len < MASTER_KEY_ID_LEN) {
         return NTS_ERR_COOKIE_FORM;
     }
     const struct master_key *key = keyring_find(ring, load_u32(cookie));
+    job->key = key;
     if (key == NULL) {
         return NTS_ERR_KEY_UNKNOWN;
     }
@@ -86,7 +91,7 @@ void cookie_open_batch(const struct keyring *ring, struct cookie_open_job *jobs,
 {
     for (size_t i = 0; i < num; i++) {
         struct cookie_open_job *job = &jobs[i];
-        job->status = open_one(ring, &job->keys, job->cookie, job->cookie_len, now_s);
+        job->status = open_one(ring, job, now_s);
         if (job->status != NTS_OK) {
             memset(&job->keys, 0, sizeof(job->keys));
         }

@@ -28,7 +28,8 @@ struct session_keys {
 struct cookie_open_job {
     const uint8_t *cookie;
     size_t cookie_len;
-    struct session_keys keys; /* out; zeroed on error */
+    const struct master_key *key; /* out: the one that the cookie names, NULL if there is none */
+    struct session_keys keys;     /* out; zeroed on error */
     /* Out: NTS_OK, NTS_ERR_COOKIE_FORM, NTS_ERR_KEY_UNKNOWN (rotated out or never ours),
      * NTS_ERR_KEY_EXPIRED or NTS_ERR_FORGED. For each of them RFC 8915, section 5.7, wants a NAK.
      */

@@ -150,3 +150,35 @@ const struct master_key *keyring_sealing_key(const struct keyring *ring,
     }
     return NULL;
 }
+
+enum key_age keyring_key_age(const struct master_key *key, const struct master_key *active,
+                             int64_t now_s)
+{
+    if (key == active) {
+        return KEY_AGE_ACTIVE;
+    }
+    if (key->activate_at_s > now_s) {
+        return KEY_AGE_UPCOMING;
+    }
+    return key + 1 == active ? KEY_AGE_PREVIOUS : KEY_AGE_OLDER;
+}
+
+void keyring_state_at(struct keyring_state *state, const struct keyring *ring, int64_t now_s)
+{
+    const struct master_key *last = NULL;
+    size_t num = num_activated(ring, now_s);
+    *state = (struct keyring_state){.active = keyring_active_key(ring, now_s)};
+    if (num < ring->num_keys) {
+        state->next = &ring->keys[num];
+        state->next_activation_s = state->next->activate_at_s - now_s;
+    }
+    for (size_t i = 0; i < ring->num_keys; i++) {
+        if (last == NULL || ring->keys[i].expire_at_s > last->expire_at_s) {
+            last = &ring->keys[i];
+        }
+    }
+    if (last != NULL) {
+        state->last_expiry_s = last->expire_at_s - now_s;
+        state->is_near_end = state->last_expiry_s < (last->expire_at_s - last->activate_at_s) / 5;
+    }
+}

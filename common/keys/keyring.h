@@ -65,6 +65,37 @@ const struct master_key *keyring_sealing_key(const struct keyring *ring,
  * seal; NULL if none. */
 const struct master_key *keyring_active_key(const struct keyring *ring, int64_t now_s);
 
+/* How a key stands to the one that seals: what the cookies that clients bring tell of a rotation.
+ */
+#define KEY_AGE_TABLE(X)                                                                           \
+    X(ACTIVE, "active")     /* it is the active key */                                             \
+    X(PREVIOUS, "previous") /* it was, until the active key took over */                           \
+    X(OLDER, "older")       /* it was before that */                                               \
+    X(UPCOMING, "upcoming") /* it will be; another node's clock is ahead */
+
+enum key_age {
+#define KEY_AGE_ENUM(name, label) KEY_AGE_##name,
+    KEY_AGE_TABLE(KEY_AGE_ENUM)
+#undef KEY_AGE_ENUM
+        KEY_NUM_AGES
+};
+
+/* keyring_key_age compares a key of the ring with the active one (NULL if there is none). */
+enum key_age keyring_key_age(const struct master_key *key, const struct master_key *active,
+                             int64_t now_s);
+
+/* Where a keyring is in its life. */
+struct keyring_state {
+    const struct master_key *active; /* NULL: no key seals */
+    const struct master_key *next;   /* the next to activate, NULL: no key is upcoming */
+    int64_t next_activation_s;       /* from now; meaningless without `next` */
+    int64_t last_expiry_s;           /* from now until no key opens; negative: since then */
+    bool is_near_end;                /* the key that opens longest has a fifth of its life left */
+};
+
+/* keyring_state_at fills `*state` for the moment `now_s`. */
+void keyring_state_at(struct keyring_state *state, const struct keyring *ring, int64_t now_s);
+
 /* master_key_opens tells whether the key may open cookies at `now_s`: until it expires, and before
  * it activates too, because another node may be a second ahead. */
 static inline bool master_key_opens(const struct master_key *key, int64_t now_s)

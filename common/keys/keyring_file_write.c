@@ -1,44 +1,58 @@
 #include "keys/keyring_file.h"
 
-#include "base/clock_time.h"
-#include "base/hex.h"
 #include "crypto/secret_mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
-static json_t *key_to_json(const struct master_key_spec *spec)
+/* The temporary file lies beside the keyring under a name of its own, so that who finds one knows
+ * what it is, and the next writer, who holds the lock, removes it. */
+#define TEMPORARY_SUFFIX ".new"
+
+_Static_assert(sizeof(((struct keyring_lock *)0)->path) >= PATH_MAX, "any path fits");
+
+enum nts_status keyring_file_lock(struct keyring_lock *lock, const char *path, struct error *error)
 {
-    char id[2 * MASTER_KEY_ID_LEN + 1];
-    char secret[2 * MASTER_KEY_MAX_SECRET + 1];
-    char activate_at[RFC3339_LEN + 1];
-    char expire_at[RFC3339_LEN + 1];
-    snprintf(id, sizeof(id), "%08" PRIx32, spec->id);
-    hex_encode(secret, spec->secret, key_layout_secret_len(spec->layout));
-    rfc3339_format(activate_at, spec->activate_at_s);
-    rfc3339_format(expire_at, spec->expire_at_s);
-    json_t *key =
-        json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", id, "layout", key_layout_name(spec->layout),
-                  "secret", secret, "activate_at", activate_at, "expire_at", expire_at);
-    secret_wipe(secret, sizeof(secret));
-    return key;
+    char directory[PATH_MAX];
+    lock->directory_fd = -1;
+    /* Behind a symbolic link it is the file that is replaced, not the link. A file that is not
+     * there yet has no real path. */
+    if (realpath(path, lock->path) == NULL) {
+        if (errno != ENOENT || strlen(path) >= sizeof(lock->path)) {
+            return error_set(error, NTS_ERR_FILE, "%s: %s", path, strerror(errno));
+        }
+        strcpy(lock->path, path);
+    }
+    strcpy(directory, lock->path);
+    lock->directory_fd = open(dirname(directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock->directory_fd < 0) {
+        return error_set(error, NTS_ERR_FILE, "%s: cannot open its directory: %s", path,
+                         strerror(errno));
+    }
+    while (flock(lock->directory_fd, LOCK_EX) != 0) {
+        if (errno != EINTR) {
+            error_set(error, NTS_ERR_FILE, "%s: cannot lock its directory: %s", path,
+                      strerror(errno));
+            keyring_file_unlock(lock);
+            return NTS_ERR_FILE;
+        }
+    }
+    return NTS_OK;
 }
 
-static json_t *keyring_to_json(uint64_t generation, const struct master_key_spec *specs, size_t num)
+void keyring_file_unlock(struct keyring_lock *lock)
 {
-    json_t *keys = json_array();
-    for (size_t i = 0; i < num; i++) {
-        json_array_append_new(keys, key_to_json(&specs[i]));
+    if (lock->directory_fd >= 0) {
+        close(lock->directory_fd);
     }
-    return json_pack("{s:s, s:I, s:o}", "format", KEYRING_FILE_FORMAT, "generation",
-                     (json_int_t)generation, "keys", keys);
+    lock->directory_fd = -1;
 }
 
 /* Writes everything or fails; what a signal interrupts goes on. */
@@ -55,56 +69,86 @@ static bool write_all(int fd, const char *text, size_t len)
     return true;
 }
 
-static void sync_directory_of(const char *path)
+/* Gives the new file the owner and the mode of the one that it replaces: a tool that runs as root
+ * must not take the file away from the user that the servers run as. */
+static bool keep_owner(int fd, const char *path)
 {
-    char *copy = strdup(path);
-    int fd = copy != NULL ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
+    struct stat old;
+    if (stat(path, &old) != 0) {
+        return errno == ENOENT;
     }
-    free(copy);
+    struct stat fresh;
+    return fstat(fd, &fresh) == 0 &&
+           ((fresh.st_uid == old.st_uid && fresh.st_gid == old.st_gid) ||
+            fchown(fd, old.st_uid, old.st_gid) == 0) &&
+           fchmod(fd, old.st_mode & 07777) == 0;
 }
 
-enum nts_status keyring_file_create(const char *path, uint64_t generation,
-                                    const struct master_key_spec *specs, size_t num,
+/* What can be told of a failure: the system's reason, by the step that met it. */
+static enum nts_status write_error(const char *path, const char *step, struct error *error)
+{
+    return error_set(error, NTS_ERR_FILE, "%s: cannot %s: %s", path, step, strerror(errno));
+}
+
+static enum nts_status put_in_place(const char *temporary, const char *path, enum keyring_write how,
                                     struct error *error)
 {
-    enum nts_status status = NTS_OK;
-    json_free_t free_json; /* wipes, see keyring_file.c */
-    char *temporary = NULL;
-    int fd = -1;
-    json_t *json = keyring_to_json(generation, specs, num);
-    char *text = json_dumps(json, JSON_INDENT(2));
-    json_decref(json);
-    if (text == NULL || asprintf(&temporary, "%s.XXXXXX", path) < 0) {
-        temporary = NULL;
-        status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
-        goto done;
+    if (how == KEYRING_REPLACE) {
+        return rename(temporary, path) == 0 ? NTS_OK : write_error(path, "replace", error);
     }
-    fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
-    if (fd < 0) {
-        status = error_set(error, NTS_ERR_FILE, "%s: cannot create: %s", path, strerror(errno));
-        goto done;
-    }
-    if (!write_all(fd, text, strlen(text)) || !write_all(fd, "\n", 1) || fsync(fd) != 0) {
-        status = error_set(error, NTS_ERR_FILE, "%s: cannot write: %s", path, strerror(errno));
-    } else if (link(temporary, path) != 0) {
-        /* link, not rename: it fails when the file is there, and so never overwrites one. */
-        status =
-            error_set(error, NTS_ERR_FILE, "%s: %s", path,
-                      errno == EEXIST ? "exists already, and is left as it is" : strerror(errno));
-    } else {
-        sync_directory_of(path);
+    /* link, not rename: it fails when the file is there, and so never overwrites one. */
+    if (link(temporary, path) != 0) {
+        return errno == EEXIST ? error_set(error, NTS_ERR_FILE,
+                                           "%s: exists already, and is left as it is", path)
+                               : write_error(path, "create", error);
     }
     unlink(temporary);
+    return NTS_OK;
+}
 
-done:
-    if (fd >= 0) {
-        close(fd);
+enum nts_status keyring_text_write(const struct keyring_lock *lock, const char *text, size_t len,
+                                   enum keyring_write how, struct error *error)
+{
+    char temporary[sizeof(lock->path) + sizeof(TEMPORARY_SUFFIX)];
+    snprintf(temporary, sizeof(temporary), "%s%s", lock->path, TEMPORARY_SUFFIX);
+    if (unlink(temporary) != 0 && errno != ENOENT) {
+        return write_error(temporary, "remove what an earlier run left", error);
     }
-    free(temporary);
-    json_get_alloc_funcs(NULL, &free_json);
-    free_json(text);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return write_error(lock->path, "create a file beside it", error);
+    }
+    enum nts_status status = NTS_OK;
+    if (how == KEYRING_REPLACE && !keep_owner(fd, lock->path)) {
+        status = write_error(lock->path, "keep its owner and mode", error);
+    } else if (!write_all(fd, text, len) || fsync(fd) != 0) {
+        status = write_error(lock->path, "write", error);
+    } else {
+        status = put_in_place(temporary, lock->path, how, error);
+    }
+    close(fd);
+    if (status != NTS_OK) {
+        unlink(temporary);
+        return status;
+    }
+    /* The new name is on the disk when this returns. */
+    if (fsync(lock->directory_fd) != 0) {
+        return write_error(lock->path, "sync its directory", error);
+    }
+    return NTS_OK;
+}
+
+enum nts_status keyring_file_write(const struct keyring_lock *lock,
+                                   const struct keyring_document *document, enum keyring_write how,
+                                   struct error *error)
+{
+    char *text = keyring_document_format(document);
+    if (text == NULL) {
+        return error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", lock->path);
+    }
+    size_t len = strlen(text);
+    text[len] = '\n'; /* in place of the NUL */
+    enum nts_status status = keyring_text_write(lock, text, len + 1, how, error);
+    keyring_text_free(text);
     return status;
 }

@@ -1,7 +1,5 @@
 #include "keys/keyring_watch.h"
 
-#include "keys/keyring_file.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -23,39 +21,47 @@ static int watch_directory_of(const struct keyring_watch *watch, const char *pat
     return descriptor;
 }
 
-/* Follows the directory that the path leads to through symlinks; it moves with them. */
-static void watch_target(struct keyring_watch *watch)
+/* Moves one of the two watches to the directory that `path` is in now. */
+static void move_watch(const struct keyring_watch *watch, int *descriptor, int other,
+                       const char *path)
 {
-    char target[PATH_MAX];
-    if (realpath(watch->path, target) == NULL) {
-        return; /* gone for now: the directory of the path tells when it is back */
-    }
-    int descriptor = watch_directory_of(watch, target);
-    if (descriptor == watch->target_watch || descriptor < 0) {
+    int fresh = watch_directory_of(watch, path);
+    if (fresh == *descriptor || fresh < 0) {
         return;
     }
-    if (watch->target_watch >= 0 && watch->target_watch != watch->directory_watch) {
-        inotify_rm_watch(watch->inotify_fd, watch->target_watch);
+    if (*descriptor >= 0 && *descriptor != other) {
+        inotify_rm_watch(watch->inotify_fd, *descriptor);
     }
-    watch->target_watch = descriptor;
+    *descriptor = fresh;
+}
+
+/* Follows the directory that the path is in, and the one that it leads to through symlinks: either
+ * may have become another one. */
+static void watch_directories(struct keyring_watch *watch)
+{
+    char target[PATH_MAX];
+    move_watch(watch, &watch->directory_watch, watch->target_watch, watch->path);
+    if (realpath(watch->path, target) != NULL) {
+        move_watch(watch, &watch->target_watch, watch->directory_watch, target);
+    }
 }
 
 enum nts_status keyring_watch_open(struct keyring_watch *watch, const char *path,
-                                   struct error *error)
+                                   const struct keyring_access *access, struct error *error)
 {
-    *watch = (struct keyring_watch){.path = path, .directory_watch = -1, .target_watch = -1};
+    *watch = (struct keyring_watch){
+        .path = path, .access = *access, .directory_watch = -1, .target_watch = -1};
     watch->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->inotify_fd < 0) {
         return error_set(error, NTS_ERR_SYSTEM, "%s: inotify: %s", path, strerror(errno));
     }
-    watch->directory_watch = watch_directory_of(watch, path);
+    watch_directories(watch);
     if (watch->directory_watch < 0) {
         int cause = errno;
         keyring_watch_close(watch);
         return error_set(error, NTS_ERR_SYSTEM, "%s: cannot watch its directory: %s", path,
                          strerror(cause));
     }
-    watch_target(watch);
     return NTS_OK;
 }
 
@@ -84,7 +90,7 @@ bool keyring_watch_changed(struct keyring_watch *watch)
     _Alignas(struct inotify_event) char events[4096];
     while (read(watch->inotify_fd, events, sizeof(events)) > 0) {
     }
-    watch_target(watch);
+    watch_directories(watch);
     struct stat now;
     if (stat(watch->path, &now) != 0) {
         memset(&now, 0, sizeof(now)); /* gone counts as a change, once */
@@ -100,7 +106,8 @@ enum nts_status keyring_watch_load(struct keyring_watch *watch, struct keyring *
     if (stat(watch->path, &watch->loaded) != 0) {
         memset(&watch->loaded, 0, sizeof(watch->loaded));
     }
-    enum nts_status status = keyring_file_load(&fresh, &identity, watch->path, error);
+    enum nts_status status =
+        keyring_file_load(&fresh, &identity, watch->path, &watch->access, error);
     if (status != NTS_OK) {
         return status;
     }

@@ -3,12 +3,11 @@
 #ifndef NTS_KEYS_KEYRING_WATCH_H
 #define NTS_KEYS_KEYRING_WATCH_H
 
-#include "keys/keyring.h"
-
-#include <sys/stat.h>
+#include "keys/keyring_file.h"
 
 struct keyring_watch {
     const char *path;
+    struct keyring_access access;
     int inotify_fd;
     int directory_watch; /* the directory of the path: renames, and swaps of a symlink there */
     int target_watch;    /* the directory that the path leads to, when that is another one */
@@ -16,9 +15,10 @@ struct keyring_watch {
     uint64_t generation;
 };
 
-/* keyring_watch_open starts to follow `path`, which must outlive the watch. NTS_ERR_SYSTEM if
- * inotify or the directory is not to be had. */
+/* keyring_watch_open starts to follow `path`; it and what `access` points to must outlive the
+ * watch. NTS_ERR_SYSTEM if inotify or the directory is not to be had. */
 NTS_MUST_CHECK enum nts_status keyring_watch_open(struct keyring_watch *watch, const char *path,
+                                                  const struct keyring_access *access,
                                                   struct error *error);
 void keyring_watch_close(struct keyring_watch *watch);
 
@@ -27,7 +27,8 @@ void keyring_watch_close(struct keyring_watch *watch);
 int keyring_watch_fd(const struct keyring_watch *watch);
 
 /* keyring_watch_changed takes in what was notified and tells whether the path now leads to another
- * file, or to other content, than was loaded last. */
+ * file, or to other content, than was loaded last. To be called now and then without a notice too:
+ * a network file system gives none, and a directory may be replaced as a whole. */
 bool keyring_watch_changed(struct keyring_watch *watch);
 
 /* keyring_watch_load loads the file; `*ring` gets one reference for the caller. On error the file

@@ -1,7 +1,7 @@
 #include "fixture.h"
 
 #include "base/clock_time.h"
-#include "keys/keyring_file.h"
+#include "keys/keyring_document.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,10 +81,21 @@ struct master_key_spec fixture_spec(uint32_t id, enum key_layout layout, int64_t
 
 void fixture_write_keyring(uint64_t generation, const struct master_key_spec *specs, size_t num)
 {
-    struct error error;
-    cr_assert_eq(keyring_file_create(fixture_path("keyring.tmp"), generation, specs, num, &error),
-                 NTS_OK, "%s", error.text);
-    rename_into_place("keyring.tmp", "keyring.json");
+    fixture_write_keyring_to("keyring.json", generation, specs, num);
+}
+
+void fixture_write_keyring_to(const char *name, uint64_t generation,
+                              const struct master_key_spec *specs, size_t num)
+{
+    struct keyring_document *document = keyring_document_create();
+    cr_assert_not_null(document);
+    document->generation = generation;
+    document->num_keys = num;
+    memcpy(document->keys, specs, num * sizeof(*specs));
+    char *text = keyring_document_format(document);
+    fixture_write(name, text);
+    keyring_text_free(text);
+    keyring_document_free(document);
 }
 
 static void add_extension(X509 *certificate, int nid, const char *value)
@@ -182,7 +193,7 @@ void server_assert_is_nobody(const struct server_process *server)
 }
 
 /* $NTS_BIN_DIR: the servers of another build, such as tsan. */
-static const char *bin_directory(void)
+const char *fixture_bin_directory(void)
 {
     const char *directory = getenv("NTS_BIN_DIR");
     return directory != NULL ? directory : TEST_BIN_DIR;
@@ -194,7 +205,7 @@ void fixture_assert_run(const char *program, const char *arguments, int exit_sta
     char command[1024];
     char output[16384];
     snprintf(command, sizeof(command), "cd '%s' && exec '%s/%s' %s 2>&1 < /dev/null",
-             fixture_directory, bin_directory(), program, arguments);
+             fixture_directory, fixture_bin_directory(), program, arguments);
     FILE *pipe = popen(command, "r");
     cr_assert_not_null(pipe);
     size_t len = fread(output, 1, sizeof(output) - 1, pipe);
@@ -209,7 +220,7 @@ static void spawn(struct server_process *server, const char *program, const char
 {
     char path[512];
     int fds[2];
-    snprintf(path, sizeof(path), "%s/%s", bin_directory(), program);
+    snprintf(path, sizeof(path), "%s/%s", fixture_bin_directory(), program);
     cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
     server->pid = fork();
     cr_assert_geq(server->pid, 0);

@@ -51,6 +51,8 @@ struct master_key_spec fixture_spec(uint32_t id, enum key_layout layout, int64_t
 
 /* fixture_write_keyring replaces keyring.json with these keys, in one step. */
 void fixture_write_keyring(uint64_t generation, const struct master_key_spec *specs, size_t num);
+void fixture_write_keyring_to(const char *name, uint64_t generation,
+                              const struct master_key_spec *specs, size_t num);
 
 /* fixture_write_certificate makes server.crt and server.key, self-signed, ECDSA P-256, for
  * localhost, 127.0.0.1, ::1 and fixture_ip; server.crt is its own CA file. */
@@ -79,6 +81,9 @@ void fixture_give_to_nobody(void);
 
 /* server_assert_is_nobody fails the test unless the server runs as nobody, without capabilities. */
 void server_assert_is_nobody(const struct server_process *server);
+
+/* fixture_bin_directory returns where the programs under test are: $NTS_BIN_DIR, or their build. */
+const char *fixture_bin_directory(void);
 
 /* fixture_assert_run runs a program of the build in the directory, to its end, and fails the test
  * unless it exits with `exit_status` and has `text` in what it says. */

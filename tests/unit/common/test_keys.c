@@ -1,14 +1,6 @@
 #include "base/clock_time.h"
 #include "keys/cookie.h"
-#include "keys/keyring_file.h"
-#include "keys/keyring_watch.h"
 #include "support/octets.h"
-
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define NOW_S INT64_C(1795305600)
 
@@ -85,6 +77,60 @@ Test(keyring, finds_every_key_and_no_other)
     ring = keyring_create(1, NULL, 0);
     cr_assert_null(keyring_find(ring, 0));
     cr_assert_null(keyring_active_key(ring, NOW_S));
+    snapshot_unref(&ring->snapshot);
+}
+
+Test(keyring, tells_how_a_key_stands_to_the_active_one)
+{
+    const struct master_key_spec specs[] = {
+        spec_of(1, KEY_LAYOUT_CHRONY_SIV, NOW_S - 300, NOW_S + 1000),
+        spec_of(2, KEY_LAYOUT_CHRONY_SIV, NOW_S - 200, NOW_S + 1000),
+        spec_of(3, KEY_LAYOUT_CHRONY_SIV, NOW_S - 100, NOW_S + 1000),
+        spec_of(4, KEY_LAYOUT_CHRONY_SIV, NOW_S + 1, NOW_S + 1000),
+    };
+    static const enum key_age ages[] = {KEY_AGE_OLDER, KEY_AGE_PREVIOUS, KEY_AGE_ACTIVE,
+                                        KEY_AGE_UPCOMING};
+    struct keyring *ring = keyring_create(1, specs, 4);
+    const struct master_key *active = keyring_active_key(ring, NOW_S);
+    for (uint32_t i = 0; i < 4; i++) {
+        cr_assert_eq(keyring_key_age(keyring_find(ring, i + 1), active, NOW_S), ages[i]);
+    }
+    cr_assert_eq(keyring_key_age(&ring->keys[3], NULL, NOW_S), KEY_AGE_UPCOMING);
+    cr_assert_eq(keyring_key_age(&ring->keys[2], NULL, NOW_S), KEY_AGE_OLDER);
+    snapshot_unref(&ring->snapshot);
+}
+
+Test(keyring, tells_where_it_is_in_its_life)
+{
+    const struct master_key_spec specs[] = {
+        spec_of(1, KEY_LAYOUT_CHRONY_SIV, NOW_S, NOW_S + 1000),
+        spec_of(2, KEY_LAYOUT_CHRONY_SIV, NOW_S + 100, NOW_S + 1100),
+    };
+    struct keyring *ring = keyring_create(1, specs, 2);
+    struct keyring_state state;
+    keyring_state_at(&state, ring, NOW_S - 1);
+    cr_assert_null(state.active);
+    cr_assert_eq(state.next->id, 1);
+    keyring_state_at(&state, ring, NOW_S + 40);
+    cr_assert_eq(state.active->id, 1);
+    cr_assert_eq(state.next->id, 2);
+    cr_assert_eq(state.next_activation_s, 60);
+    cr_assert_eq(state.last_expiry_s, 1060);
+    cr_assert_not(state.is_near_end);
+    keyring_state_at(&state, ring, NOW_S + 100);
+    cr_assert_eq(state.active->id, 2);
+    cr_assert_null(state.next);
+    keyring_state_at(&state, ring, NOW_S + 900);
+    cr_assert_not(state.is_near_end, "a fifth of its life is left");
+    keyring_state_at(&state, ring, NOW_S + 901);
+    cr_assert(state.is_near_end);
+    keyring_state_at(&state, ring, NOW_S + 1101);
+    cr_assert_null(state.active);
+    cr_assert_eq(state.last_expiry_s, -1);
+    snapshot_unref(&ring->snapshot);
+    ring = keyring_create(1, NULL, 0);
+    keyring_state_at(&state, ring, NOW_S);
+    cr_assert(state.active == NULL && state.next == NULL);
     snapshot_unref(&ring->snapshot);
 }
 
@@ -219,235 +265,4 @@ Test(cookie, opens_chrony_gcm_siv_cookie)
         "7256e0ba8076",
         "1a323c40771ee97a86a056909ce962463d2dc14092a52f6c742d37592484234e",
         "e1d7f71ced04a615ee39c2672d45069cc28d9cc68f162e7ae7f2a61f35c7524c");
-}
-
-/* A file in a directory of the test's own. */
-static char directory[64];
-static char path[128];
-
-static void make_directory(void)
-{
-    strcpy(directory, "/tmp/nts-keys-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    snprintf(path, sizeof(path), "%s/keyring.json", directory);
-}
-
-static void remove_directory(void)
-{
-    char command[160];
-    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    cr_assert_eq(system(command), 0);
-}
-
-static void write_file(const char *to, const char *text)
-{
-    FILE *file = fopen(to, "w");
-    cr_assert_not_null(file);
-    fchmod(fileno(file), 0600);
-    fputs(text, file);
-    fclose(file);
-}
-
-#define KEY(id, activate, expire)                                                                  \
-    "{\"id\":\"" id "\",\"layout\":\"chrony-siv\",\"secret\":\"" MASTER32                          \
-    "\",\"activate_at\":\"" activate "\",\"expire_at\":\"" expire "\"}"
-#define RING(generation, keys)                                                                     \
-    "{\"format\":\"nts-keyring/1\",\"generation\":" generation ",\"keys\":[" keys "]}"
-#define DAY1      "2026-11-22T00:00:00Z"
-#define DAY2      "2026-12-13T00:00:00Z"
-#define GOOD_KEY  KEY("b01dface", DAY1, DAY2)
-#define GOOD_FILE RING("7", GOOD_KEY)
-
-Test(keyring_file, loads_the_format_of_the_design, .init = make_directory, .fini = remove_directory)
-{
-    struct keyring *ring;
-    struct error error;
-    write_file(path, GOOD_FILE);
-    cr_assert_eq(keyring_file_load(&ring, NULL, path, &error), NTS_OK, "%s", error.text);
-    cr_assert_eq(ring->generation, 7);
-    cr_assert_eq(ring->num_keys, 1);
-    cr_assert_eq(ring->keys[0].id, 0xb01dface);
-    cr_assert_eq(ring->keys[0].activate_at_s, NOW_S);
-    assert_octets(ring->keys[0].secret, 32, MASTER32);
-    snapshot_unref(&ring->snapshot);
-}
-
-Test(keyring_file, refuses_with_file_key_and_expectation, .init = make_directory,
-     .fini = remove_directory)
-{
-    static const struct {
-        const char *text;
-        const char *part; /* of the error */
-    } wrong[] = {
-        {"", "not a JSON object"},
-        {"{\"format\":\"nts-keyring/1\",\"generation\":7,\"keys\":[{\"id\"", "not a JSON object"},
-        {"[]", "not a JSON object"},
-        {"{}", "format"},
-        {"{\"format\":\"nts-keyring/2\",\"generation\":7,\"keys\":[]}", "format: expected"},
-        {RING("0", ""), "generation: expected"},
-        {RING("\"7\"", ""), "generation: expected"},
-        {"{\"format\":\"nts-keyring/1\",\"generation\":7,\"keys\":{}}", "keys: expected an array"},
-        {"{\"format\":\"nts-keyring/1\",\"generation\":7,\"keys\":[],\"x\":1}", "unknown member"},
-        {"{\"format\":\"nts-keyring/1\",\"generation\":7,\"generation\":8,\"keys\":[]}",
-         "not a JSON object"},
-        {RING("7", "7"), "keys[0]: expected an object"},
-        {RING("7", "{}"), "keys[0].id: missing"},
-        {RING("7", GOOD_KEY "," KEY("B01DFACE", DAY1, DAY2)), "b01dface is there twice"},
-        {RING("7", KEY("b01dfac", DAY1, DAY2)), "keys[0].id: expected 8"},
-        {RING("7", GOOD_KEY "," KEY("b01dfac0", DAY2, DAY1)), "keys[1].expire_at: not later"},
-        {RING("7", KEY("b01dface", DAY1, DAY1)), "keys[0].expire_at: not later"},
-        {RING("7", KEY("b01dface", "tomorrow", DAY2)), "keys[0].activate_at: got tomorrow"},
-        {"{\"format\":\"nts-keyring/1\",\"generation\":7,\"keys\":[{\"id\":\"b01dface\",\"layout\":"
-         "\"sealing-wax\",\"secret\":\"00\",\"activate_at\":\"" DAY1 "\",\"expire_at\":\"" DAY2
-         "\"}]}",
-         "keys[0].layout: expected"},
-        {"{\"format\":\"nts-keyring/1\",\"generation\":7,\"keys\":[{\"id\":\"b01dface\",\"layout\":"
-         "\"chrony-gcmsiv\",\"secret\":\"" MASTER32 "\",\"activate_at\":\"" DAY1
-         "\",\"expire_at\":\"" DAY2 "\"}]}",
-         "keys[0].secret: expected 32 hexadecimal digits"},
-        {"{\"format\":\"nts-keyring/1\",\"generation\":7,\"keys\":[{\"id\":\"b01dface\",\"layout\":"
-         "\"chrony-siv\",\"secret\":\"" MASTER32 "\",\"activate_at\":\"" DAY1
-         "\",\"expire_at\":\"" DAY2 "\",\"note\":\"x\"}]}",
-         "keys[0].note: unknown member"},
-    };
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        struct keyring *ring = NULL;
-        struct error error = {""};
-        write_file(path, wrong[i].text);
-        cr_assert_eq(keyring_file_load(&ring, NULL, path, &error), NTS_ERR_FILE, "case %zu", i);
-        cr_assert_not_null(strstr(error.text, wrong[i].part), "case %zu: %s", i, error.text);
-        cr_assert_not_null(strstr(error.text, path), "names the file: %s", error.text);
-        cr_assert_null(strstr(error.text, "2323c3d9"), "no secret in a message");
-    }
-}
-
-static void assert_unusable(const char *part)
-{
-    struct keyring *ring;
-    struct error error = {""};
-    cr_assert_eq(keyring_file_load(&ring, NULL, path, &error), NTS_ERR_FILE);
-    cr_assert_not_null(strstr(error.text, part), "%s", error.text);
-}
-
-Test(keyring_file, refuses_what_is_not_a_private_regular_file, .init = make_directory,
-     .fini = remove_directory)
-{
-    assert_unusable("cannot open");
-    write_file(path, GOOD_FILE);
-    chmod(path, 0640);
-    assert_unusable("mode is 0640");
-    chmod(path, 0604);
-    assert_unusable("mode is 0604");
-    unlink(path);
-    cr_assert_eq(mkfifo(path, 0600), 0);
-    assert_unusable("not a regular file"); /* and does not wait for a writer */
-    unlink(path);
-    cr_assert_eq(mkdir(path, 0700), 0);
-    assert_unusable("not a regular file");
-    rmdir(path);
-    write_file(path, GOOD_FILE);
-    cr_assert_eq(truncate(path, KEYRING_FILE_MAX_LEN + 1), 0);
-    assert_unusable("expected at most");
-}
-
-Test(keyring_file, create_writes_what_load_reads_and_never_overwrites, .init = make_directory,
-     .fini = remove_directory)
-{
-    const struct master_key_spec specs[] = {
-        spec_of(0x00000004, KEY_LAYOUT_CHRONY_GCMSIV, NOW_S, NOW_S + 10),
-        spec_of(0xfffffffd, KEY_LAYOUT_NETNOD, NOW_S + 5, NOW_S + 20),
-    };
-    struct keyring *ring;
-    struct error error;
-    struct stat st;
-    cr_assert_eq(keyring_file_create(path, 3, specs, 2, &error), NTS_OK);
-    cr_assert_eq(keyring_file_load(&ring, &st, path, &error), NTS_OK, "%s", error.text);
-    cr_assert_eq(st.st_mode & 07777, 0600);
-    cr_assert_eq(ring->generation, 3);
-    cr_assert_eq(keyring_find(ring, 4)->layout, KEY_LAYOUT_CHRONY_GCMSIV);
-    cr_assert_eq(keyring_find(ring, 0xfffffffd)->expire_at_s, NOW_S + 20);
-    cr_assert_arr_eq(keyring_find(ring, 4)->secret, specs[0].secret, 16);
-    snapshot_unref(&ring->snapshot);
-    cr_assert_eq(keyring_file_create(path, 4, specs, 1, &error), NTS_ERR_FILE);
-    cr_assert_not_null(strstr(error.text, "exists already"));
-    cr_assert_eq(keyring_file_load(&ring, NULL, path, &error), NTS_OK);
-    cr_assert_eq(ring->generation, 3, "the file is as it was");
-    snapshot_unref(&ring->snapshot);
-}
-
-/* Waits for a notification, at most as long as a test may hang, and asks whether it matters. */
-static bool is_changed(struct keyring_watch *watch)
-{
-    struct pollfd polled = {.fd = keyring_watch_fd(watch), .events = POLLIN};
-    cr_assert_eq(poll(&polled, 1, 5000), 1, "nothing was notified");
-    return keyring_watch_changed(watch);
-}
-
-Test(keyring_watch, sees_renames_and_keeps_to_the_generation, .init = make_directory,
-     .fini = remove_directory)
-{
-    struct keyring_watch watch;
-    struct keyring *ring = NULL;
-    struct error error;
-    char other[160];
-    snprintf(other, sizeof(other), "%s/new", directory);
-    write_file(path, GOOD_FILE);
-    cr_assert_eq(keyring_watch_open(&watch, path, &error), NTS_OK);
-    cr_assert_eq(keyring_watch_load(&watch, &ring, &error), NTS_OK);
-    snapshot_unref(&ring->snapshot);
-    cr_assert_not(keyring_watch_changed(&watch));
-
-    write_file(other, RING("8", GOOD_KEY));
-    rename(other, path);
-    cr_assert(is_changed(&watch));
-    cr_assert_eq(keyring_watch_load(&watch, &ring, &error), NTS_OK);
-    cr_assert_eq(ring->generation, 8);
-    snapshot_unref(&ring->snapshot);
-
-    write_file(other, RING("7", GOOD_KEY));
-    rename(other, path);
-    cr_assert(is_changed(&watch));
-    cr_assert_eq(keyring_watch_load(&watch, &ring, &error), NTS_ERR_STALE);
-    cr_assert_not(keyring_watch_changed(&watch), "a refused file is refused once");
-
-    unlink(path);
-    cr_assert(is_changed(&watch), "gone is a change");
-    cr_assert_eq(keyring_watch_load(&watch, &ring, &error), NTS_ERR_FILE);
-    cr_assert_not(keyring_watch_changed(&watch));
-    write_file(path, RING("9", GOOD_KEY));
-    cr_assert(is_changed(&watch), "and so is back");
-    keyring_watch_close(&watch);
-}
-
-/* ConfigMaps and Secrets of Kubernetes: file -> ..data/file, and ..data is swapped. */
-Test(keyring_watch, sees_symlink_swaps, .init = make_directory, .fini = remove_directory)
-{
-    struct keyring_watch watch;
-    struct keyring *ring = NULL;
-    struct error error;
-    char command[1024];
-    snprintf(command, sizeof(command),
-             "cd %s && mkdir one two && ln -s one ..data && ln -s ..data/keyring.json keyring.json",
-             directory);
-    cr_assert_eq(system(command), 0);
-    char file[160];
-    snprintf(file, sizeof(file), "%s/one/keyring.json", directory);
-    write_file(file, GOOD_FILE);
-    snprintf(file, sizeof(file), "%s/two/keyring.json", directory);
-    write_file(file, RING("8", GOOD_KEY));
-
-    cr_assert_eq(keyring_watch_open(&watch, path, &error), NTS_OK);
-    cr_assert_eq(keyring_watch_load(&watch, &ring, &error), NTS_OK, "%s", error.text);
-    snapshot_unref(&ring->snapshot);
-    snprintf(command, sizeof(command), "cd %s && ln -s two ..tmp && mv -T ..tmp ..data", directory);
-    cr_assert_eq(system(command), 0);
-    cr_assert(is_changed(&watch));
-    cr_assert_eq(keyring_watch_load(&watch, &ring, &error), NTS_OK);
-    cr_assert_eq(ring->generation, 8);
-    snapshot_unref(&ring->snapshot);
-
-    snprintf(file, sizeof(file), "%s/two/keyring.json", directory);
-    write_file(file, RING("9", GOOD_KEY));
-    cr_assert(is_changed(&watch), "in place, behind the links");
-    keyring_watch_close(&watch);
 }

@@ -1,0 +1,68 @@
+/* The sealed envelope: a keyring file encrypted to any number of nodes, so that it can travel
+ * through places that nobody needs to trust with it. HPKE (RFC 9180) in base mode, X25519 with
+ * HKDF-SHA256, and AES-128-GCM or ChaCha20-Poly1305. Text in, text out; no files.
+ *
+ *   { "format": "nts-keyring-sealed/1", "generation": 7, "aead": "aes-128-gcm",
+ *     "recipients": [ {"node": "<fingerprint>", "enc": "<hex>", "key": "<hex>"}, ... ],
+ *     "nonce": "<hex>", "ciphertext": "<base64>" }
+ *
+ * A random content key encrypts the file once, under `aead`. Its associated data is the head: the
+ * members format, generation and aead, and `recipients` with the fingerprints alone as a list of
+ * strings, as JSON in the canonical form of RFC 8785. The content key is sealed to each recipient
+ * by HPKE, whose info is the format's name and whose associated data is the SHA-256 of the head and
+ * the ciphertext. So no part can be exchanged for that of another envelope; but a node looks only
+ * at what is sealed to itself, not at what is sealed to others.
+ *
+ * It hides, and does not tell who sealed: anybody who has the public keys of the nodes can. Who
+ * sealed it is what the signature inside is for. */
+#ifndef NTS_KEYS_ENVELOPE_H
+#define NTS_KEYS_ENVELOPE_H
+
+#include "crypto/key_file.h"
+
+#include <stdbool.h>
+
+#define ENVELOPE_FORMAT "nts-keyring-sealed/1"
+
+enum envelope_aead { ENVELOPE_AES_128_GCM, ENVELOPE_CHACHA20_POLY1305, ENVELOPE_NUM_AEADS };
+
+/* envelope_aead_name returns "aes-128-gcm" or "chacha20-poly1305"; envelope_aead_find the reverse,
+ * false if there is none. */
+const char *envelope_aead_name(enum envelope_aead aead);
+bool envelope_aead_find(enum envelope_aead *aead, const char *name);
+
+/* What an envelope says to everybody. None of it is authentic before it is opened. */
+struct envelope_head {
+    uint64_t generation;
+    enum envelope_aead aead;
+    size_t num_nodes;
+    char nodes[KEY_FILE_MAX_KEYS][KEY_FINGERPRINT_LEN + 1];
+};
+
+/* envelope_is tells whether the `len` octets at `text` are, or want to be, an envelope: a JSON
+ * object whose format is ENVELOPE_FORMAT, or what is no JSON but has that in it as a string. */
+bool envelope_is(const char *text, size_t len);
+
+/* envelope_read_head reads what the envelope says in clear. NTS_ERR_ENVELOPE_FORM with text. */
+NTS_MUST_CHECK enum nts_status envelope_read_head(struct envelope_head *head, const char *text,
+                                                  size_t len, const char *path,
+                                                  struct error *error);
+
+/* envelope_seal encrypts the `len` octets at `content`, a keyring file of that generation, to each
+ * of `nodes` (X25519). `*text` gets the envelope with a final newline and a NUL; free() it.
+ * NTS_ERR_NO_MEMORY or NTS_ERR_INTERNAL (no node, a node that is there twice, a public key of low
+ * order), with text. */
+NTS_MUST_CHECK enum nts_status envelope_seal(char **text, const char *content, size_t len,
+                                             uint64_t generation, const struct public_keys *nodes,
+                                             enum envelope_aead aead, struct error *error);
+
+/* envelope_open decrypts what is sealed to the node with that X25519 key. `*content`, in memory of
+ * secret_alloc and with a NUL behind its `*content_len` octets, is the caller's. Errors, each with
+ * a text that begins with `path`: NTS_ERR_ENVELOPE_FORM (truncated, not JSON, a member that is
+ * missing, unknown or of the wrong form), NTS_ERR_NOT_RECIPIENT (says for which node the key is),
+ * NTS_ERR_ENVELOPE_FORGED (altered, or spliced from several), NTS_ERR_NO_MEMORY. */
+NTS_MUST_CHECK enum nts_status envelope_open(char **content, size_t *content_len, const char *text,
+                                             size_t len, const uint8_t private_key[RAW_KEY_LEN],
+                                             const char *path, struct error *error);
+
+#endif

@@ -1,0 +1,56 @@
+/* The keyring as a server lives with it: loaded at the start, followed, and watched as time goes
+ * by, for keys activate and expire with no reload. Everything that an operator wants to know of it
+ * is logged when it changes. Control thread only. */
+#ifndef NTS_SERVICE_KEYRING_SERVICE_H
+#define NTS_SERVICE_KEYRING_SERVICE_H
+
+#include "keys/keyring_watch.h"
+#include "service/keyring_options.h"
+
+/* How often a warning is repeated while its cause lasts. */
+#define KEYRING_WARN_AGAIN_S 3600
+
+struct keyring_service {
+    struct keyring *ring; /* one reference; NULL before the first load */
+    struct keyring_watch watch;
+    const char *without_active_key; /* what clients meet when no key seals, for the log */
+    uint64_t num_loaded;
+    uint64_t num_refused[NTS_NUM_STATUS]; /* by cause */
+
+    /* What the log has said last. */
+    bool said_active;
+    uint32_t active_id;
+    int64_t said_no_active_s; /* 0: not said */
+    int64_t said_no_upcoming_s;
+    int64_t said_near_end_s;
+};
+
+/* keyring_service_open starts to follow the file and loads it. The strings must outlive the
+ * service. Errors of keyring_watch_open and keyring_watch_load; keyring_service_close is due in any
+ * case, on a service that was zero before. */
+NTS_MUST_CHECK enum nts_status keyring_service_open(struct keyring_service *service,
+                                                    const struct keyring_options *options,
+                                                    const char *without_active_key,
+                                                    struct error *error);
+void keyring_service_close(struct keyring_service *service);
+
+/* keyring_service_warn_if_unreadable warns of files that a reload will not be able to read: to be
+ * asked when the privileges of the start are gone. */
+void keyring_service_warn_if_unreadable(const struct keyring_service *service);
+
+/* keyring_service_reload loads the file again. True if `ring` is a new one, to be published; else
+ * what was there stays, and why is logged and counted. */
+bool keyring_service_reload(struct keyring_service *service);
+
+/* keyring_service_log_loaded logs what is in use: to be called when the workers have it, because
+ * who reads such a line counts on it. */
+void keyring_service_log_loaded(const struct keyring_service *service);
+
+/* keyring_service_tick logs what time has changed, and warns while no key is active, no key is
+ * upcoming, or the last key nears its end. Once a second is often enough. */
+void keyring_service_tick(struct keyring_service *service);
+
+/* keyring_service_log_status logs where the keyring is in its life, and how reloads went. */
+void keyring_service_log_status(const struct keyring_service *service);
+
+#endif
