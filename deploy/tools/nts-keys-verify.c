@@ -45,25 +45,43 @@ static size_t successor(const struct keyring_document *document, size_t position
     return i;
 }
 
-static void look_at_each_key(struct findings *findings, const struct keyring_document *document,
-                             const struct key_policy *policy, int64_t now_s)
+/* How long each key opens after its successor has taken over, against what is wanted. */
+static void look_at_open_times(struct findings *findings, const struct keyring_document *document,
+                               const struct key_policy *policy, int64_t now_s)
 {
+    size_t num_short = 0;
+    int64_t shortest_s = policy->open_after_s;
     for (size_t i = 0; i < document->num_keys; i++) {
         const struct master_key_spec *key = &document->keys[i];
         size_t next = successor(document, i);
+        if (next == document->num_keys || key->expire_at_s <= now_s) {
+            continue;
+        }
+        int64_t open_s = key->expire_at_s - document->keys[next].activate_at_s;
+        num_short += open_s < policy->open_after_s ? 1 : 0;
+        shortest_s = open_s < shortest_s ? open_s : shortest_s;
+    }
+    if (num_short > 0) {
+        char shortest[DURATION_TEXT_LEN];
+        char wanted[DURATION_TEXT_LEN];
+        duration_format(shortest, shortest_s > 0 ? shortest_s : 0);
+        duration_format(wanted, policy->open_after_s);
+        add_finding(
+            findings, FINDING_WARNING,
+            "of %zu keys the cookies are opened for less than %s after the last was sealed, "
+            "at the least for %s",
+            num_short, wanted, shortest);
+    }
+}
+
+static void look_at_each_key(struct findings *findings, const struct keyring_document *document,
+                             int64_t now_s)
+{
+    for (size_t i = 0; i < document->num_keys; i++) {
+        const struct master_key_spec *key = &document->keys[i];
         if (key->expire_at_s <= now_s) {
             add_finding(findings, FINDING_OK, "%08" PRIx32 " has expired: rotate removes it",
                         key->id);
-        } else if (next < document->num_keys &&
-                   key->expire_at_s - document->keys[next].activate_at_s < policy->open_after_s) {
-            char has[DURATION_TEXT_LEN];
-            char wanted[DURATION_TEXT_LEN];
-            int64_t open_s = key->expire_at_s - document->keys[next].activate_at_s;
-            duration_format(has, open_s > 0 ? open_s : 0);
-            duration_format(wanted, policy->open_after_s);
-            add_finding(findings, FINDING_WARNING,
-                        "%08" PRIx32 " opens cookies for %s after it stopped sealing, less than %s",
-                        key->id, has, wanted);
         }
         if (i > 0 && ((key->id - document->keys[i - 1].id) & 3) != 1) {
             add_finding(findings, FINDING_OK,
@@ -173,7 +191,8 @@ static enum nts_status verify_document(struct findings *findings,
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
     look_at_keys(findings, ring, now_s);
-    look_at_each_key(findings, document, &arguments->policy, now_s);
+    look_at_each_key(findings, document, now_s);
+    look_at_open_times(findings, document, &arguments->policy, now_s);
     look_at_signature(findings, document, arguments, now_s);
     enum nts_status status = NTS_OK;
     if (arguments->fleet != NULL) {

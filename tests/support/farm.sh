@@ -114,6 +114,42 @@ lacks_sanitizer_report() {
     ! grep -E 'Sanitizer|runtime error' "$work/$1.log"
 }
 
+# --- etcd -----------------------------------------------------------------------------------------
+
+# etcd_open: the scripts of deploy/key-distribution and etcdctl in PATH, for an etcd of three members.
+# Needs make_ca.
+etcd_open() {
+    export NTS_KEYS=$farm_bin/nts-keys
+    # shellcheck disable=SC2154 # set by interop_open
+    export PATH=$farm_root/deploy/key-distribution:${etcdctl%/*}:$PATH
+    export ETCDCTL_CACERT=$work/ca.crt RUNTIME_DIRECTORY=$work/run
+    mkdir "$RUNTIME_DIRECTORY"
+    export ETCDCTL_ENDPOINTS=https://127.0.9.1:2379,https://127.0.9.2:2379,https://127.0.9.3:2379
+    make_certificate etcd IP:127.0.9.1 IP:127.0.9.2 IP:127.0.9.3
+}
+
+# start_etcd NUMBER...: members 1 to 3; it takes two of them to answer.
+start_etcd() {
+    local number address
+    for number in "$@"; do
+        address=127.0.9.$number
+        # shellcheck disable=SC2154 # set by interop_open
+        start_daemon "etcd-$number" "$etcd" --name "member-$number" --data-dir "$work/etcd-$number" \
+            --listen-client-urls "https://$address:2379" \
+            --advertise-client-urls "https://$address:2379" \
+            --cert-file "$work/etcd.crt" --key-file "$work/etcd.key" \
+            --listen-peer-urls "http://$address:2380" \
+            --initial-advertise-peer-urls "http://$address:2380" \
+            --initial-cluster "$(printf 'member-%d=http://127.0.9.%d:2380,' 1 1 2 2)$(
+                )member-3=http://127.0.9.3:2380" \
+            --heartbeat-interval 50 --election-timeout 500 --logger zap --log-level error
+    done
+}
+
+etcd_answers() {
+    etcdctl --command-timeout 2s get /nts/keyring
+}
+
 # --- peers ----------------------------------------------------------------------------------------
 
 # start_chronyd NAME, its configuration on standard input (no pipe: the subshell would take the daemon
