@@ -278,17 +278,19 @@ static void mint_all(struct answer_engine *engine, const struct answer_context *
 static void stamp_all(struct answer_engine *engine, struct datagram *batch, size_t num,
                       const struct answer_context *context, int64_t now_ns)
 {
-    int64_t leaves_ns = now_ns + (int64_t)engine->num_exchanges * engine->seal_cost_ns;
+    int64_t leaves_ns = now_ns + (int64_t)engine->num_exchanges * engine->seal_cost_ns +
+                        context->prediction.first_ns;
     for (size_t i = 0; i < num; i++) {
         if (batch[i].reply_len == 0) {
             continue;
         }
-        leaves_ns += context->send_cost_ns;
+        batch[i].leaves_ns = leaves_ns;
+        leaves_ns += context->prediction.next_ns;
         uint64_t receive_time = load_u64(batch[i].reply + 32);
         if (receive_time == 0) {
             continue; /* an NTS NAK tells no time */
         }
-        uint64_t transmit_time = ntp_time_from_unix_ns(leaves_ns);
+        uint64_t transmit_time = ntp_time_from_unix_ns(batch[i].leaves_ns);
         /* Receive and transmit differ and are in order, even when the clock was stepped between. */
         if ((int64_t)(transmit_time - receive_time) <= 0) {
             transmit_time = receive_time + 1;

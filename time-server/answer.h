@@ -12,6 +12,7 @@
 #include "request.h"
 #include "response.h"
 #include "runtime/counter.h"
+#include "send_prediction.h"
 
 #define ANSWER_MAX_BATCH 64
 
@@ -22,7 +23,18 @@ struct datagram {
     int64_t rx_time_ns; /* CLOCK_REALTIME, the kernel's receive timestamp */
     uint8_t *reply;     /* REQUEST_MAX_LEN octets to write to; must not overlap `data` */
     size_t reply_len;   /* out: 0 is silence; never more than `len` */
+    int64_t leaves_ns;  /* out: when the reply will leave, CLOCK_REALTIME, as its timestamp says */
 };
+
+/* datagrams_with_reply counts those of the `num` that have one. */
+static inline size_t datagrams_with_reply(const struct datagram *batch, size_t num)
+{
+    size_t num_replies = 0;
+    for (size_t i = 0; i < num; i++) {
+        num_replies += batch[i].reply_len > 0 ? 1 : 0;
+    }
+    return num_replies;
+}
 
 /* What a batch is answered from: loaded once per batch, the same for all of it. */
 struct answer_context {
@@ -32,7 +44,7 @@ struct answer_context {
     bool plain_ntp;
     bool silent_when_unsynchronised;
     int64_t (*real_time_ns)(void);
-    int64_t send_cost_ns; /* what the transport takes from one reply to the next */
+    struct send_prediction prediction; /* of the transport */
 };
 
 #define ANSWER_EVENT_TABLE(X)                                                                      \

@@ -7,6 +7,7 @@
 #include "answer.h"
 #include "base/address.h"
 #include "runtime/counter.h"
+#include "tx_sampler.h"
 #include "udp_socket.h"
 
 #define TRANSPORT_EVENT_TABLE(X)                                                                   \
@@ -38,9 +39,6 @@ struct transport_counters {
 
 struct transport_ops {
     const char *name;
-    /* What one send takes, nanoseconds: predicts when the later replies of a batch leave. */
-    int64_t send_cost_ns;
-
     /* Prepares to receive; `counters` outlives the transport. NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY,
      * with a text, if this way is not to be had here. */
     enum nts_status (*open)(void **transport, const struct transport_sockets *sockets,
@@ -54,6 +52,9 @@ struct transport_ops {
     /* Sends the replies of the batch (those with a reply_len), from the address that was asked, and
      * ends the batch. Nothing may be received in between. */
     void (*send)(void *transport);
+
+    /* When the replies of the batch would leave, as far as is known from those before. */
+    const struct send_prediction *(*prediction)(const void *transport);
 
     void (*close)(void *transport);
 };

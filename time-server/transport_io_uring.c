@@ -39,6 +39,7 @@ struct uring_transport {
     const int *fds;
     int wake_fd;
     uint64_t wake_count;
+    struct tx_sampler sampler;
     size_t num_datagrams;
     struct datagram batch[ANSWER_MAX_BATCH];
     struct reply_slot slots[ANSWER_MAX_BATCH];
@@ -88,6 +89,7 @@ static enum nts_status uring_open(void **transport, const struct transport_socke
         return status;
     }
     t->counters = counters;
+    tx_sampler_init(&t->sampler);
     t->fds = sockets->fds;
     t->wake_fd = sockets->wake_fd;
     t->templates = calloc(sockets->num, sizeof(*t->templates));
@@ -180,6 +182,7 @@ static size_t uring_receive(void *transport, struct datagram **batch)
     do {
         io_uring_submit_and_wait(&t->ring, 1);
     } while (io_uring_sq_ready(&t->ring) > 0);
+    tx_sampler_end(&t->sampler);
 
     struct io_uring_cqe *cqe;
     unsigned head;
@@ -198,7 +201,8 @@ static size_t uring_receive(void *transport, struct datagram **batch)
     return t->num_datagrams;
 }
 
-static void queue_reply(struct uring_transport *t, struct reply_slot *slot, size_t reply_len)
+static void queue_reply(struct uring_transport *t, struct reply_slot *slot, size_t reply_len,
+                        bool wants_tx_time)
 {
     slot->iov = (struct iovec){.iov_base = slot->reply, .iov_len = reply_len};
     slot->message = (struct msghdr){
@@ -207,7 +211,7 @@ static void queue_reply(struct uring_transport *t, struct reply_slot *slot, size
         .msg_iov = &slot->iov,
         .msg_iovlen = 1,
     };
-    udp_control_write(&slot->message, slot->control, &slot->received);
+    udp_control_write(&slot->message, slot->control, &slot->received, wants_tx_time);
     struct io_uring_sqe *sqe = ring_sqe(&t->ring);
     io_uring_prep_sendmsg(sqe, slot->fd, &slot->message, MSG_DONTWAIT);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -218,9 +222,20 @@ static void queue_reply(struct uring_transport *t, struct reply_slot *slot, size
 static void uring_send(void *transport)
 {
     struct uring_transport *t = transport;
+    size_t num_replies = datagrams_with_reply(t->batch, t->num_datagrams);
+    size_t sampled = num_replies;
+    size_t position = 0;
     for (size_t i = 0; i < t->num_datagrams; i++) {
-        if (t->batch[i].reply_len > 0) {
-            queue_reply(t, &t->slots[i], t->batch[i].reply_len);
+        const struct datagram *datagram = &t->batch[i];
+        if (datagram->reply_len > 0) {
+            if (position == 0) {
+                sampled = tx_sampler_pick(&t->sampler, num_replies, datagram->leaves_ns);
+            }
+            if (position == sampled) {
+                tx_sampler_begin(&t->sampler, t->slots[i].fd, position, datagram->leaves_ns);
+            }
+            queue_reply(t, &t->slots[i], datagram->reply_len, position == sampled);
+            position++;
         }
         ring_buffers_give(&t->buffers, t->slots[i].buffer_id, (unsigned)i);
     }
@@ -228,11 +243,16 @@ static void uring_send(void *transport)
     t->num_datagrams = 0;
 }
 
+static const struct send_prediction *uring_prediction(const void *transport)
+{
+    return &((const struct uring_transport *)transport)->sampler.prediction;
+}
+
 const struct transport_ops transport_io_uring = {
     .name = "io_uring",
-    .send_cost_ns = 2000,
     .open = uring_open,
     .receive = uring_receive,
     .send = uring_send,
+    .prediction = uring_prediction,
     .close = uring_close,
 };

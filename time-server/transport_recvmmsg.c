@@ -13,6 +13,7 @@ struct mmsg_transport {
     size_t num_sockets;
     size_t next_socket; /* whose turn it is: no socket waits behind a busy one */
     int fd;             /* the socket that the batch came from */
+    struct tx_sampler sampler;
     size_t num_datagrams;
     struct datagram batch[ANSWER_MAX_BATCH];
     struct mmsghdr in[ANSWER_MAX_BATCH];
@@ -53,6 +54,7 @@ static enum nts_status mmsg_open(void **transport, const struct transport_socket
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
     t->counters = counters;
+    tx_sampler_init(&t->sampler);
     t->polled = polled;
     t->num_sockets = sockets->num;
     for (size_t i = 0; i < sockets->num; i++) {
@@ -116,6 +118,10 @@ static size_t mmsg_receive(void *transport, struct datagram **batch)
         if (t->polled[at].revents == 0) {
             continue;
         }
+        if ((t->polled[at].revents & POLLERR) != 0) {
+            int64_t unused_ns; /* a transmit timestamp that came late: or poll would not wait */
+            udp_socket_tx_time(t->polled[at].fd, &unused_ns);
+        }
         t->fd = t->polled[at].fd;
         int num = receive_from(t, t->fd);
         if (num > 0) {
@@ -129,10 +135,18 @@ static size_t mmsg_receive(void *transport, struct datagram **batch)
 
 static size_t lay_out_replies(struct mmsg_transport *t)
 {
+    size_t num_replies = datagrams_with_reply(t->batch, t->num_datagrams);
+    size_t sampled = num_replies;
     size_t num = 0;
     for (size_t i = 0; i < t->num_datagrams; i++) {
         if (t->batch[i].reply_len == 0) {
             continue;
+        }
+        if (num == 0) {
+            sampled = tx_sampler_pick(&t->sampler, num_replies, t->batch[i].leaves_ns);
+        }
+        if (num == sampled) {
+            tx_sampler_begin(&t->sampler, t->fd, num, t->batch[i].leaves_ns);
         }
         size_t message = t->batch_message[i];
         t->out_iov[num] =
@@ -144,7 +158,8 @@ static size_t lay_out_replies(struct mmsg_transport *t)
             .msg_iov = &t->out_iov[num],
             .msg_iovlen = 1,
         };
-        udp_control_write(header, t->control[message].out, &t->control[message].received);
+        udp_control_write(header, t->control[message].out, &t->control[message].received,
+                          num == sampled);
         num++;
     }
     return num;
@@ -166,14 +181,20 @@ static void mmsg_send(void *transport)
             at++;
         }
     }
+    tx_sampler_end(&t->sampler);
     t->num_datagrams = 0;
+}
+
+static const struct send_prediction *mmsg_prediction(const void *transport)
+{
+    return &((const struct mmsg_transport *)transport)->sampler.prediction;
 }
 
 const struct transport_ops transport_recvmmsg = {
     .name = "recvmmsg",
-    .send_cost_ns = 2000,
     .open = mmsg_open,
     .receive = mmsg_receive,
     .send = mmsg_send,
+    .prediction = mmsg_prediction,
     .close = mmsg_close,
 };

@@ -3,6 +3,8 @@
 #include "base/clock_time.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +16,9 @@ static bool set_option(int fd, int level, int name, int value)
 
 bool udp_socket_timestamps(int fd)
 {
-    return set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+    return set_option(fd, SOL_SOCKET, SO_TIMESTAMPING,
+                      SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
+                          SOF_TIMESTAMPING_OPT_TSONLY);
 }
 
 static bool set_options(int fd, const union net_address *address, int receive_buffer_len)
@@ -58,15 +62,21 @@ enum nts_status udp_socket_open(int *fd, const union net_address *address, int r
     return NTS_OK;
 }
 
+/* The software timestamp; the message has room for hardware ones too. */
+static int64_t software_time_ns(const struct cmsghdr *c)
+{
+    struct scm_timestamping times;
+    memcpy(&times, CMSG_DATA(c), sizeof(times));
+    return times.ts[0].tv_sec * NS_PER_S + times.ts[0].tv_nsec;
+}
+
 void udp_control_read(struct udp_received *received, struct msghdr *message)
 {
     received->rx_time_ns = 0;
     received->has_local = false;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
-            struct timespec time;
-            memcpy(&time, CMSG_DATA(c), sizeof(time));
-            received->rx_time_ns = time.tv_sec * NS_PER_S + time.tv_nsec;
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
+            received->rx_time_ns = software_time_ns(c);
         } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof(info));
@@ -89,32 +99,57 @@ void udp_control_read(struct udp_received *received, struct msghdr *message)
     }
 }
 
-void udp_control_write(struct msghdr *message, uint8_t *control,
-                       const struct udp_received *received)
+/* Appends a control message. */
+static void put_control(struct msghdr *message, int level, int type, const void *data, size_t len)
 {
-    message->msg_control = NULL;
-    message->msg_controllen = 0;
-    if (!received->has_local) {
-        return;
-    }
-    bool is_ipv6 = received->local.sa.sa_family == AF_INET6;
-    size_t info_len = is_ipv6 ? sizeof(struct in6_pktinfo) : sizeof(struct in_pktinfo);
-    memset(control, 0, CMSG_SPACE(info_len));
+    struct cmsghdr *c =
+        (struct cmsghdr *)((uint8_t *)message->msg_control + message->msg_controllen);
+    memset(c, 0, CMSG_SPACE(len));
+    c->cmsg_len = CMSG_LEN(len);
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    memcpy(CMSG_DATA(c), data, len);
+    message->msg_controllen += CMSG_SPACE(len);
+}
+
+void udp_control_write(struct msghdr *message, uint8_t *control,
+                       const struct udp_received *received, bool wants_tx_time)
+{
     message->msg_control = control;
-    message->msg_controllen = CMSG_SPACE(info_len);
-    struct cmsghdr *c = CMSG_FIRSTHDR(message);
-    c->cmsg_len = CMSG_LEN(info_len);
-    if (is_ipv6) {
-        struct in6_pktinfo info = {.ipi6_addr = received->local.in6.sin6_addr,
-                                   .ipi6_ifindex = received->interface};
-        c->cmsg_level = IPPROTO_IPV6;
-        c->cmsg_type = IPV6_PKTINFO;
-        memcpy(CMSG_DATA(c), &info, sizeof(info));
-    } else {
-        struct in_pktinfo info = {.ipi_spec_dst = received->local.in.sin_addr};
-        c->cmsg_level = IPPROTO_IP;
-        c->cmsg_type = IP_PKTINFO;
-        memcpy(CMSG_DATA(c), &info, sizeof(info));
+    message->msg_controllen = 0;
+    if (received->has_local && received->local.sa.sa_family == AF_INET6) {
+        const struct in6_pktinfo info = {.ipi6_addr = received->local.in6.sin6_addr,
+                                         .ipi6_ifindex = received->interface};
+        put_control(message, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+    } else if (received->has_local) {
+        const struct in_pktinfo info = {.ipi_spec_dst = received->local.in.sin_addr};
+        put_control(message, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+    }
+    if (wants_tx_time) {
+        const uint32_t flags = SOF_TIMESTAMPING_TX_SOFTWARE;
+        put_control(message, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof(flags));
+    }
+    if (message->msg_controllen == 0) {
+        message->msg_control = NULL;
+    }
+}
+
+bool udp_socket_tx_time(int fd, int64_t *tx_time_ns)
+{
+    bool is_there = false;
+    for (;;) {
+        /* The timestamp, and what the error queue says of itself. */
+        _Alignas(struct cmsghdr) uint8_t control[256];
+        struct msghdr message = {.msg_control = control, .msg_controllen = sizeof(control)};
+        if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+            return is_there;
+        }
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
+                *tx_time_ns = software_time_ns(c);
+                is_there = true;
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@
 NTS_MUST_CHECK enum nts_status udp_socket_open(int *fd, const union net_address *address,
                                                int receive_buffer_len, struct error *error);
 
-/* udp_socket_timestamps switches receive timestamps on. */
+/* udp_socket_timestamps switches receive timestamps on, and transmit timestamps on request. */
 bool udp_socket_timestamps(int fd);
 
 /* What the control messages of a received datagram say. */
@@ -28,9 +28,14 @@ struct udp_received {
 void udp_control_read(struct udp_received *received, struct msghdr *message);
 
 /* udp_control_write makes `message` leave from the address that was asked (RFC 5905, section 9.2),
- * using UDP_CONTROL_LEN octets at `control`; no control message if it is not known. */
+ * if it is known, and, if `wants_tx_time`, asks the kernel when it leaves. Uses UDP_CONTROL_LEN
+ * octets at `control`. */
 void udp_control_write(struct msghdr *message, uint8_t *control,
-                       const struct udp_received *received);
+                       const struct udp_received *received, bool wants_tx_time);
+
+/* udp_socket_tx_time reads when the datagram has left that was last asked for, CLOCK_REALTIME;
+ * false if the kernel has not said so yet. Does not wait. */
+bool udp_socket_tx_time(int fd, int64_t *tx_time_ns);
 
 /* udp_socket_receive reads one datagram without waiting; -1 if there is none. */
 ssize_t udp_socket_receive(int fd, uint8_t *data, size_t capacity, int64_t *rx_time_ns);

@@ -23,7 +23,6 @@ static void serve(struct worker *worker, void *transport)
     struct answer_context context = {
         .limits = worker->clock_limits,
         .real_time_ns = real_time_ns,
-        .send_cost_ns = worker->transport->send_cost_ns,
     };
     while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
         struct datagram *batch;
@@ -37,6 +36,7 @@ static void serve(struct worker *worker, void *transport)
         context.plain_ntp = settings->plain_ntp;
         context.silent_when_unsynchronised = settings->silent_when_unsynchronised;
         clock_board_read(worker->clock_board, &context.clock);
+        context.prediction = *worker->transport->prediction(transport);
         answer_batch(worker->engine, batch, num, &context);
         worker->transport->send(transport);
     }

@@ -31,7 +31,7 @@ static struct answer_context make_context(const struct keyring *ring)
         .limits = {.max_root_distance_ns = NS_PER_S, .holdover_ns = 60 * NS_PER_S},
         .plain_ntp = true,
         .real_time_ns = fake_now_ns,
-        .send_cost_ns = 2000,
+        .prediction = {.first_ns = 2000, .next_ns = 2000},
     };
 }
 
