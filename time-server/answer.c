@@ -201,16 +201,22 @@ static void verify_all(struct answer_engine *engine)
     engine->num_exchanges = num_kept;
 }
 
+/* What the cookies for one AEAD are sealed with. */
+struct minting {
+    const struct master_key *key; /* NULL: no key can */
+    size_t cookie_len;            /* 0 then */
+};
+
 /* Lays out the cookie fields of one reply in its plaintext and queues the cookies to be made. */
-static size_t plan_cookies(struct exchange *exchange, const struct master_key *key,
+static size_t plan_cookies(struct exchange *exchange, const struct minting *minting,
                            struct cookie_seal_job *jobs)
 {
-    size_t len = key != NULL ? key_layout_cookie_len(key->layout, exchange->keys->aead) : 0;
+    size_t len = minting->cookie_len;
     size_t num = response_num_cookies(exchange->request, exchange->keys->aead, len);
     struct writer w = writer_over(exchange->plaintext, sizeof(exchange->plaintext));
     for (size_t i = 0; i < num; i++) {
         jobs[i] = (struct cookie_seal_job){
-            .key = key,
+            .key = minting->key,
             .keys = exchange->keys,
             .cookie = ext_field_write_space(&w, EF_NTS_COOKIE, len),
         };
@@ -253,16 +259,18 @@ static bool lay_out(struct answer_engine *engine, struct aead_job *job,
 static void mint_all(struct answer_engine *engine, const struct answer_context *context,
                      const struct response_clock *clock, int64_t now_s)
 {
-    const struct master_key *sealing[AEAD_NUM_ALGORITHMS];
+    struct minting minting[AEAD_NUM_ALGORITHMS];
     for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
-        sealing[i] = keyring_sealing_key(context->keyring, aead_at(i), now_s);
+        const struct master_key *key = keyring_sealing_key(context->keyring, aead_at(i), now_s);
+        minting[i].key = key;
+        minting[i].cookie_len = key != NULL ? key_layout_cookie_len(key->layout, aead_at(i)) : 0;
     }
     size_t num_cookies = 0;
     size_t num_kept = 0;
     for (size_t i = 0; i < engine->num_exchanges; i++) {
         struct exchange *exchange = &engine->exchanges[i];
-        const struct master_key *key = sealing[exchange->keys->aead->index];
-        num_cookies += plan_cookies(exchange, key, &engine->mint_jobs[num_cookies]);
+        num_cookies += plan_cookies(exchange, &minting[exchange->keys->aead->index],
+                                    &engine->mint_jobs[num_cookies]);
         if (lay_out(engine, &engine->aead_jobs[num_kept], exchange, clock)) {
             engine->exchanges[num_kept++].datagram = exchange->datagram;
         }
@@ -326,11 +334,9 @@ void answer_batch(struct answer_engine *engine, struct datagram *batch, size_t n
     assert(num <= ANSWER_MAX_BATCH);
     int64_t now_ns = context->real_time_ns();
     int64_t now_s = now_ns / NS_PER_S;
-    struct response_clock clock = {
-        .status = context->clock,
-        .is_fit = clock_is_fit(&context->clock, &context->limits, now_ns),
-        .now_ns = now_ns,
-    };
+    bool is_fit = clock_is_fit(&context->clock, &context->limits, now_ns);
+    struct response_clock clock;
+    response_clock_at(&clock, &context->clock, is_fit, now_ns);
     count(engine, ANSWER_BATCHES, 1);
     count(engine, ANSWER_REQUESTS, num);
 

@@ -91,9 +91,9 @@ static void log_ready(const struct time_server *server)
         log_warning("secrets.not_locked",
                     "reason=\"keys may be swapped out: raise RLIMIT_MEMLOCK\"");
     }
-    log_info("time.ready", "version=%s workers=%zu transport=%s plain_ntp=%s", NTS_VERSION,
-             server->num_workers, server->transport->name,
-             server->config.plain_ntp ? "true" : "false");
+    log_info("time.ready", "version=%s workers=%zu transport=%s crypto=%s plain_ntp=%s",
+             NTS_VERSION, server->num_workers, server->transport->name,
+             aead_path_name(aead_path_current()), server->config.plain_ntp ? "true" : "false");
 }
 
 static int run(struct time_server *server)

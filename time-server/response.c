@@ -11,30 +11,36 @@ static void put_header(struct writer *w, const struct ntp_header *header)
     }
 }
 
-void response_write_header(struct writer *w, const struct request *request,
-                           const struct response_clock *clock, int64_t rx_time_ns)
+void response_clock_at(struct response_clock *clock, const struct clock_status *status, bool is_fit,
+                       int64_t now_ns)
 {
-    const struct clock_status *status = &clock->status;
-    struct ntp_header header = {
+    clock->is_fit = is_fit;
+    clock->header = (struct ntp_header){
         .leap = NTP_LEAP_UNSYNCHRONISED,
-        .version = request->version,
         .mode = NTP_MODE_SERVER,
         .stratum = 0,
-        .poll = request->poll,
         .precision = status->precision,
         .root_dispersion = UINT32_C(16) << 16, /* MAXDISP (RFC 5905, figure 27) */
         .reference_id = REFERENCE_ID_INIT,
-        .origin_time = request->transmit_time,
-        .receive_time = ntp_time_from_unix_ns(rx_time_ns),
     };
-    if (clock->is_fit) {
-        header.leap = status->leap;
-        header.stratum = status->stratum;
-        header.root_delay = ntp_short_from_ns(status->root_delay_ns);
-        header.root_dispersion = ntp_short_from_ns(clock_root_dispersion_ns(status, clock->now_ns));
-        header.reference_id = status->reference_id;
-        header.reference_time = ntp_time_from_unix_ns(status->reference_ns);
+    if (is_fit) {
+        clock->header.leap = status->leap;
+        clock->header.stratum = status->stratum;
+        clock->header.root_delay = ntp_short_from_ns(status->root_delay_ns);
+        clock->header.root_dispersion = ntp_short_from_ns(clock_root_dispersion_ns(status, now_ns));
+        clock->header.reference_id = status->reference_id;
+        clock->header.reference_time = ntp_time_from_unix_ns(status->reference_ns);
     }
+}
+
+void response_write_header(struct writer *w, const struct request *request,
+                           const struct response_clock *clock, int64_t rx_time_ns)
+{
+    struct ntp_header header = clock->header;
+    header.version = request->version;
+    header.poll = request->poll;
+    header.origin_time = request->transmit_time;
+    header.receive_time = ntp_time_from_unix_ns(rx_time_ns);
     put_header(w, &header);
 }
 
@@ -70,8 +76,11 @@ size_t response_num_cookies(const struct request *request, const struct aead_alg
     size_t without_cookies = NTP_HEADER_LEN + EF_HEADER_LEN + request->unique_id_len +
                              EF_AUTHENTICATOR_EXTRA + aead->nonce_len + AEAD_TAG_LEN;
     size_t room = request->wire_len > without_cookies ? request->wire_len - without_cookies : 0;
-    size_t fits = cookie_len > 0 ? room / (EF_HEADER_LEN + cookie_len) : 0;
-    return num < fits ? num : fits;
+    if (cookie_len == 0) {
+        return 0;
+    }
+    size_t field_len = EF_HEADER_LEN + cookie_len;
+    return num * field_len <= room ? num : room / field_len;
 }
 
 struct response_seal response_write_authenticator(struct writer *w,

@@ -12,13 +12,16 @@
 
 /* What the header says about the clock at the time of the batch; the same for all its replies. */
 struct response_clock {
-    struct clock_status status;
     bool is_fit;
-    int64_t now_ns;
+    struct ntp_header header; /* but for what comes from the request */
 };
 
-/* response_write_header writes 48 octets, with leap 3 and stratum 0 if the clock is not fit.
- * `rx_time_ns` is when the request arrived. */
+/* response_clock_at fills `*clock` for replies at `now_ns`: leap 3 and stratum 0 if the clock is
+ * not fit. */
+void response_clock_at(struct response_clock *clock, const struct clock_status *status, bool is_fit,
+                       int64_t now_ns);
+
+/* response_write_header writes 48 octets. `rx_time_ns` is when the request arrived. */
 void response_write_header(struct writer *w, const struct request *request,
                            const struct response_clock *clock, int64_t rx_time_ns);
 

@@ -73,11 +73,9 @@ static void cmac_final(struct cmac *cmac, uint8_t out[BLOCK_LEN])
     memcpy(out, cmac->state, BLOCK_LEN);
 }
 
-/* S2V (RFC 5297, section 2.4): the synthetic IV of the vector (ad..., plaintext). */
-static void s2v(const struct siv_key *siv, uint8_t iv[BLOCK_LEN], const struct siv_string *ad,
-                size_t num_ad, const uint8_t *plaintext, size_t plaintext_len)
+void siv_sum(const struct siv_key *siv, uint8_t sum[BLOCK_LEN], const struct siv_string *ad,
+             size_t num_ad)
 {
-    uint8_t sum[BLOCK_LEN];
     memcpy(sum, siv->mac_of_zero, BLOCK_LEN);
     for (size_t i = 0; i < num_ad; i++) {
         struct cmac cmac = {.siv = siv};
@@ -87,7 +85,14 @@ static void s2v(const struct siv_key *siv, uint8_t iv[BLOCK_LEN], const struct s
         double_block(sum);
         xor_block(sum, mac);
     }
+}
 
+/* S2V (RFC 5297, section 2.4): the synthetic IV of the vector (ad..., plaintext). */
+static void s2v(const struct siv_key *siv, uint8_t iv[BLOCK_LEN], const struct siv_string *ad,
+                size_t num_ad, const uint8_t *plaintext, size_t plaintext_len)
+{
+    uint8_t sum[BLOCK_LEN];
+    siv_sum(siv, sum, ad, num_ad);
     struct cmac cmac = {.siv = siv};
     if (plaintext_len >= BLOCK_LEN) {
         /* The sum is xored onto the end of the plaintext. */

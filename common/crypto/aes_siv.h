@@ -29,6 +29,11 @@ struct siv_string {
 /* siv_key_init expands `key` of 32, 48 or 64 octets (AES-128, -192, -256). Wipe it after use. */
 void siv_key_init(struct siv_key *siv, const uint8_t *key, size_t key_len);
 
+/* siv_sum runs S2V (RFC 5297, section 2.4) over the `num_ad` strings at `ad` alone: where a S2V
+ * that begins with them can start from. */
+void siv_sum(const struct siv_key *siv, uint8_t sum[16], const struct siv_string *ad,
+             size_t num_ad);
+
 /* siv_seal writes SIV_TAG_LEN + `plaintext_len` octets to `out`. `plaintext` may be
  * `out` + SIV_TAG_LEN. The vector is the `num_ad` strings at `ad`, the nonce last among them if
  * there is one (RFC 5297, section 3). */

@@ -7,14 +7,17 @@
 
 #define RANDOM_POOL_LEN 4096
 
-/* Zero-initialised: an empty pool is filled when it is first used. Not safe across fork(). */
+/* Zero-initialised: an empty pool is filled when it is first used. Safe across fork(): a child
+ * throws away what its parent had in store. */
 struct random_pool {
     uint8_t octets[RANDOM_POOL_LEN];
     size_t num_left;
+    uint64_t process; /* whose store this is, as random.c numbers the processes of a family */
 };
 
 /* random_take fills `out` with `len` (up to RANDOM_POOL_LEN) octets that were never given out
- * before. Cannot fail: BoringSSL aborts the process when the system has no entropy. */
+ * before, in this process or another. Cannot fail: BoringSSL aborts the process when the system has
+ * no entropy. */
 void random_take(struct random_pool *pool, uint8_t *out, size_t len);
 
 /* random_below returns a uniform number in 0 .. limit - 1 (limit > 0). */

@@ -4,12 +4,22 @@
 #include "crypto/secret_mem.h"
 
 #include <assert.h>
-#include <openssl/err.h>
 #include <string.h>
 
-#define SIV_NONCE_LEN     16
-#define GCM_SIV_NONCE_LEN 12
 #define MAX_PLAINTEXT_LEN (2 * AEAD_MAX_KEY_LEN)
+#define CHUNK_JOBS        32
+
+/* The AEAD jobs of some cookies on their way, and the plaintexts that they work on. */
+struct chunk {
+    size_t num;
+    struct aead_job aead_jobs[CHUNK_JOBS];
+    uint8_t plaintexts[CHUNK_JOBS][MAX_PLAINTEXT_LEN];
+};
+
+static void chunk_wipe(struct chunk *chunk)
+{
+    secret_wipe(chunk->plaintexts, chunk->num * sizeof(chunk->plaintexts[0]));
+}
 
 /* The algorithm whose cookies under this layout have that length; NULL if none has. */
 static const struct aead_algorithm *aead_of_cookie(enum key_layout layout, size_t len)
@@ -22,46 +32,39 @@ static const struct aead_algorithm *aead_of_cookie(enum key_layout layout, size_
     return NULL;
 }
 
-/* The strings that a SIV layout authenticates beside the plaintext: chrony puts an empty one in
- * front of the nonce, Netnod's hardware does not. */
-static size_t siv_strings(const struct siv_string **first, struct siv_string strings[2],
-                          enum key_layout layout, const uint8_t *nonce)
+/* Copies a session key: a few vectors, where memcpy would be a call for each. */
+static inline void key_copy(uint8_t *to, const uint8_t *from, size_t len)
 {
-    strings[0] = (struct siv_string){NULL, 0};
-    strings[1] = (struct siv_string){nonce, SIV_NONCE_LEN};
-    *first = layout == KEY_LAYOUT_NETNOD ? &strings[1] : &strings[0];
-    return layout == KEY_LAYOUT_NETNOD ? 1 : 2;
-}
-
-static enum nts_status open_sealed(const struct master_key *key, uint8_t *plaintext,
-                                   const uint8_t *nonce, const uint8_t *sealed, size_t sealed_len)
-{
-    if (key->layout == KEY_LAYOUT_CHRONY_GCMSIV) {
-        size_t out_len;
-        if (!EVP_AEAD_CTX_open(&key->schedule.gcm_siv, plaintext, &out_len, sealed_len, nonce,
-                               GCM_SIV_NONCE_LEN, sealed, sealed_len, NULL, 0)) {
-            ERR_clear_error();
-            return NTS_ERR_FORGED;
-        }
-        return NTS_OK;
+    memcpy(to, from, 16);
+    for (size_t i = 16; i < len; i += 16) {
+        memcpy(to + i, from + i, 16);
     }
-    struct siv_string strings[2];
-    const struct siv_string *first;
-    size_t num = siv_strings(&first, strings, key->layout, nonce);
-    return siv_open(&key->schedule.siv, plaintext, first, num, sealed, sealed_len);
 }
 
-static enum nts_status open_one(const struct keyring *ring, struct cookie_open_job *job,
-                                int64_t now_s)
+/* Queues the AEAD job of one cookie under `key`; the caller says from where to where. */
+static inline struct aead_job *chunk_add(struct chunk *chunk, const struct master_key *key,
+                                         const uint8_t *nonce)
 {
-    struct session_keys *keys = &job->keys;
-    const uint8_t *cookie = job->cookie;
-    size_t len = job->cookie_len;
+    struct aead_job *job = &chunk->aead_jobs[chunk->num++];
+    job->aead = key->expanded.aead;
+    job->expanded = &key->expanded;
     job->key = NULL;
-    if (len < MASTER_KEY_ID_LEN) {
+    job->nonce = nonce;
+    job->nonce_len = key->expanded.aead->nonce_len;
+    job->ad = NULL;
+    job->ad_len = 0;
+    return job;
+}
+
+/* Finds the key, judges the form and queues the decryption. */
+static enum nts_status open_start(const struct keyring *ring, struct cookie_open_job *job,
+                                  int64_t now_s, struct chunk *chunk)
+{
+    job->key = NULL;
+    if (job->cookie_len < MASTER_KEY_ID_LEN) {
         return NTS_ERR_COOKIE_FORM;
     }
-    const struct master_key *key = keyring_find(ring, load_u32(cookie));
+    const struct master_key *key = keyring_find(ring, load_u32(job->cookie));
     job->key = key;
     if (key == NULL) {
         return NTS_ERR_KEY_UNKNOWN;
@@ -69,68 +72,88 @@ static enum nts_status open_one(const struct keyring *ring, struct cookie_open_j
     if (!master_key_opens(key, now_s)) {
         return NTS_ERR_KEY_EXPIRED;
     }
-    keys->aead = aead_of_cookie(key->layout, len);
-    if (keys->aead == NULL) {
+    job->keys.aead = aead_of_cookie(key->layout, job->cookie_len);
+    if (job->keys.aead == NULL) {
         return NTS_ERR_COOKIE_FORM;
     }
-    const uint8_t *nonce = cookie + MASTER_KEY_ID_LEN;
-    const uint8_t *sealed = nonce + key_layout_nonce_len(key->layout);
-    uint8_t plaintext[MAX_PLAINTEXT_LEN];
-    enum nts_status status =
-        open_sealed(key, plaintext, nonce, sealed, len - (size_t)(sealed - cookie));
-    if (status == NTS_OK) {
-        memcpy(keys->c2s, plaintext, keys->aead->key_len);
-        memcpy(keys->s2c, plaintext + keys->aead->key_len, keys->aead->key_len);
+    uint8_t *plaintext = chunk->plaintexts[chunk->num];
+    struct aead_job *aead_job = chunk_add(chunk, key, job->cookie + MASTER_KEY_ID_LEN);
+    aead_job->in = aead_job->nonce + aead_job->nonce_len;
+    aead_job->in_len = job->cookie_len - (size_t)(aead_job->in - job->cookie);
+    aead_job->out = plaintext;
+    return NTS_OK;
+}
+
+static void open_finish(struct cookie_open_job *job, const struct aead_job *aead_job)
+{
+    size_t key_len = job->keys.aead->key_len;
+    job->status = aead_job->status;
+    key_copy(job->keys.c2s, aead_job->out, key_len);
+    key_copy(job->keys.s2c, aead_job->out + key_len, key_len);
+}
+
+static void open_chunk(const struct keyring *ring, struct cookie_open_job *jobs, size_t num,
+                       int64_t now_s)
+{
+    struct chunk chunk;
+    chunk.num = 0;
+    for (size_t i = 0; i < num; i++) {
+        jobs[i].status = open_start(ring, &jobs[i], now_s, &chunk);
     }
-    secret_wipe(plaintext, sizeof(plaintext));
-    return status;
+    aead_open_batch(chunk.aead_jobs, chunk.num);
+    const struct aead_job *aead_job = chunk.aead_jobs;
+    for (size_t i = 0; i < num; i++) {
+        if (jobs[i].status == NTS_OK) {
+            open_finish(&jobs[i], aead_job++);
+        }
+        if (jobs[i].status != NTS_OK) {
+            memset(&jobs[i].keys, 0, sizeof(jobs[i].keys));
+        }
+    }
+    chunk_wipe(&chunk);
 }
 
 void cookie_open_batch(const struct keyring *ring, struct cookie_open_job *jobs, size_t num,
                        int64_t now_s)
 {
-    for (size_t i = 0; i < num; i++) {
-        struct cookie_open_job *job = &jobs[i];
-        job->status = open_one(ring, job, now_s);
-        if (job->status != NTS_OK) {
-            memset(&job->keys, 0, sizeof(job->keys));
-        }
+    for (size_t done = 0; done < num; done += CHUNK_JOBS) {
+        size_t left = num - done;
+        open_chunk(ring, jobs + done, left < CHUNK_JOBS ? left : CHUNK_JOBS, now_s);
     }
 }
 
-static void seal_one(const struct cookie_seal_job *job, struct random_pool *random)
+/* Writes the cookie up to its nonce and queues the encryption of the two keys. */
+static void seal_start(const struct cookie_seal_job *job, struct random_pool *random,
+                       struct chunk *chunk)
 {
     const struct master_key *key = job->key;
     size_t key_len = job->keys->aead->key_len;
     uint8_t *nonce = job->cookie + MASTER_KEY_ID_LEN;
-    uint8_t *sealed = nonce + key_layout_nonce_len(key->layout);
-    uint8_t plaintext[MAX_PLAINTEXT_LEN];
+    uint8_t *plaintext = chunk->plaintexts[chunk->num];
+    struct aead_job *aead_job = chunk_add(chunk, key, nonce);
 
     assert(key_layout_cookie_len(key->layout, job->keys->aead) > 0);
+    aead_job->out = nonce + aead_job->nonce_len;
+    aead_job->in = plaintext;
+    aead_job->in_len = 2 * key_len;
     store_u32(job->cookie, key->id);
-    random_take(random, nonce, key_layout_nonce_len(key->layout));
-    memcpy(plaintext, job->keys->c2s, key_len);
-    memcpy(plaintext + key_len, job->keys->s2c, key_len);
-
-    if (key->layout == KEY_LAYOUT_CHRONY_GCMSIV) {
-        size_t out_len;
-        int done =
-            EVP_AEAD_CTX_seal(&key->schedule.gcm_siv, sealed, &out_len, 2 * key_len + AEAD_TAG_LEN,
-                              nonce, GCM_SIV_NONCE_LEN, plaintext, 2 * key_len, NULL, 0);
-        assert(done == 1); /* lengths are ours */
-        (void)done;
-    } else {
-        struct siv_string strings[2];
-        const struct siv_string *first;
-        size_t num = siv_strings(&first, strings, key->layout, nonce);
-        siv_seal(&key->schedule.siv, sealed, first, num, plaintext, 2 * key_len);
-    }
-    secret_wipe(plaintext, sizeof(plaintext));
+    random_take(random, nonce, aead_job->nonce_len);
+    key_copy(plaintext, job->keys->c2s, key_len);
+    key_copy(plaintext + key_len, job->keys->s2c, key_len);
 }
 
 void cookie_seal_batch(struct cookie_seal_job *jobs, size_t num, struct random_pool *random)
 {
-    for (size_t i = 0; i < num; i++) {
-        seal_one(&jobs[i], random);
+    struct chunk chunk;
+    for (size_t done = 0; done < num; done += chunk.num) {
+        chunk.num = 0;
+        while (chunk.num < CHUNK_JOBS && done + chunk.num < num) {
+            seal_start(&jobs[done + chunk.num], random, &chunk);
+        }
+        aead_seal_batch(chunk.aead_jobs, chunk.num);
+        for (size_t i = 0; i < chunk.num; i++) {
+            assert(chunk.aead_jobs[i].status == NTS_OK); /* lengths are ours */
+        }
+        chunk_wipe(&chunk);
     }
 }

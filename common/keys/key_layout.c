@@ -4,16 +4,20 @@
 
 static const struct {
     const char *name;
-    size_t secret_len;
-    size_t nonce_len;
-    uint16_t only[2]; /* AEADs, by IANA number; none: all */
+    uint16_t seals_with; /* AEADs, by IANA number */
+    uint8_t secret_len;
+    uint8_t nonce_len;
+    bool omits_ad;
+    uint16_t only[2]; /* none: all */
 } layouts[KEY_NUM_LAYOUTS] = {
-    [KEY_LAYOUT_CHRONY_SIV] = {"chrony-siv", 32, 16, {0}},
+    [KEY_LAYOUT_CHRONY_SIV] = {"chrony-siv", AEAD_AES_SIV_CMAC_256, 32, 16, false, {0}},
     [KEY_LAYOUT_CHRONY_GCMSIV] = {"chrony-gcmsiv",
+                                  AEAD_AES_128_GCM_SIV,
                                   16,
                                   12,
+                                  false,
                                   {AEAD_AES_128_GCM_SIV, AEAD_AES_SIV_CMAC_256}},
-    [KEY_LAYOUT_NETNOD] = {"netnod", 32, 16, {AEAD_AES_SIV_CMAC_256}},
+    [KEY_LAYOUT_NETNOD] = {"netnod", AEAD_AES_SIV_CMAC_256, 32, 16, true, {AEAD_AES_SIV_CMAC_256}},
 };
 
 const char *key_layout_name(enum key_layout layout)
@@ -30,6 +34,16 @@ bool key_layout_find(enum key_layout *layout, const char *name)
         }
     }
     return false;
+}
+
+const struct aead_algorithm *key_layout_aead(enum key_layout layout)
+{
+    return aead_find(layouts[layout].seals_with);
+}
+
+bool key_layout_omits_ad(enum key_layout layout)
+{
+    return layouts[layout].omits_ad;
 }
 
 size_t key_layout_secret_len(enum key_layout layout)

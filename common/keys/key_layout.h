@@ -24,6 +24,13 @@ const char *key_layout_name(enum key_layout layout);
 /* key_layout_find finds a layout by name; false if there is none. */
 bool key_layout_find(enum key_layout *layout, const char *name);
 
+/* key_layout_aead returns the algorithm that seals the cookie; not that of the session inside. */
+const struct aead_algorithm *key_layout_aead(enum key_layout layout);
+
+/* key_layout_omits_ad tells whether S2V runs over the nonce and the plaintext alone, as in Netnod's
+ * hardware. */
+bool key_layout_omits_ad(enum key_layout layout);
+
 /* key_layout_secret_len returns the octets of a master key of this layout. */
 size_t key_layout_secret_len(enum key_layout layout);
 

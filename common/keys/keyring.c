@@ -3,7 +3,6 @@
 #include "crypto/secret_mem.h"
 
 #include <assert.h>
-#include <openssl/mem.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +10,7 @@ static void keyring_destroy(struct snapshot *snapshot)
 {
     struct keyring *ring = (struct keyring *)snapshot;
     for (size_t i = 0; i < ring->num_keys; i++) {
-        if (ring->keys[i].layout == KEY_LAYOUT_CHRONY_GCMSIV) {
-            EVP_AEAD_CTX_cleanup(&ring->keys[i].schedule.gcm_siv);
-        }
+        aead_expanded_cleanup(&ring->keys[i].expanded);
     }
     secret_free(ring->keys);
     free(ring->index);
@@ -48,16 +45,6 @@ static int compare_activation(const void *a, const void *b)
     return left->id < right->id ? -1 : left->id > right->id;
 }
 
-static bool expand(struct master_key *key)
-{
-    if (key->layout == KEY_LAYOUT_CHRONY_GCMSIV) {
-        return EVP_AEAD_CTX_init(&key->schedule.gcm_siv, EVP_aead_aes_128_gcm_siv(), key->secret,
-                                 key_layout_secret_len(key->layout), AEAD_TAG_LEN, NULL) == 1;
-    }
-    siv_key_init(&key->schedule.siv, key->secret, key_layout_secret_len(key->layout));
-    return true;
-}
-
 struct keyring *keyring_create(uint64_t generation, const struct master_key_spec *specs, size_t num)
 {
     assert(num <= KEYRING_MAX_KEYS);
@@ -84,10 +71,12 @@ struct keyring *keyring_create(uint64_t generation, const struct master_key_spec
         key->expire_at_s = specs[i].expire_at_s;
         memcpy(key->secret, specs[i].secret, key_layout_secret_len(key->layout));
     }
-    /* Schedules are expanded in their final place: they need not be relocatable. */
+    /* Keys are expanded in their final place: what they become need not be relocatable. */
     qsort(ring->keys, num, sizeof(*ring->keys), compare_activation);
     for (; ring->num_keys < num; ring->num_keys++) {
-        if (!expand(&ring->keys[ring->num_keys])) {
+        struct master_key *key = &ring->keys[ring->num_keys];
+        if (!aead_expand(&key->expanded, key_layout_aead(key->layout), key->secret,
+                         key_layout_omits_ad(key->layout))) {
             goto fail;
         }
     }

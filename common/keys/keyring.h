@@ -6,10 +6,8 @@
 #include "base/snapshot.h"
 #include "base/status.h"
 #include "crypto/aead.h"
-#include "crypto/aes_siv.h"
 #include "keys/key_layout.h"
 
-#include <openssl/aead.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,10 +20,7 @@ struct master_key {
     int64_t activate_at_s; /* since 1970 */
     int64_t expire_at_s;
     uint8_t secret[MASTER_KEY_MAX_SECRET];
-    union {
-        struct siv_key siv;
-        EVP_AEAD_CTX gcm_siv;
-    } schedule;
+    struct aead_expanded expanded; /* of `secret`, for the algorithm of the layout */
 };
 
 struct keyring {

@@ -51,13 +51,6 @@ enum nts_status authenticator_parse(struct authenticator *out, const uint8_t *bo
     return NTS_OK;
 }
 
-uint8_t *ext_field_write_space(struct writer *w, uint16_t type, size_t body_len)
-{
-    write_u16(w, type);
-    write_u16(w, (uint16_t)(body_len + EF_HEADER_LEN));
-    return write_space(w, body_len);
-}
-
 void ext_field_write(struct writer *w, uint16_t type, const void *body, size_t body_len)
 {
     uint8_t *space = ext_field_write_space(w, type, body_len);

@@ -53,6 +53,11 @@ NTS_MUST_CHECK enum nts_status authenticator_parse(struct authenticator *out, co
 void ext_field_write(struct writer *w, uint16_t type, const void *body, size_t body_len);
 
 /* ext_field_write_space writes the header of a field and returns its body to be filled, or NULL. */
-uint8_t *ext_field_write_space(struct writer *w, uint16_t type, size_t body_len);
+static inline uint8_t *ext_field_write_space(struct writer *w, uint16_t type, size_t body_len)
+{
+    write_u16(w, type);
+    write_u16(w, (uint16_t)(body_len + EF_HEADER_LEN));
+    return write_space(w, body_len);
+}
 
 #endif

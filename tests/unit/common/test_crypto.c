@@ -3,11 +3,14 @@
 #include "crypto/aes_siv.h"
 #include "crypto/random.h"
 #include "crypto/secret_mem.h"
+#include "support/aead_paths.h"
 #include "support/octets.h"
 #include "wire/ke_record.h"
 
 #include <openssl/digest.h>
 #include <openssl/hkdf.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define CHRONY_KEY "0123456789abcdeff0123456789abcdeef0123456789abcddef0123456789abc"
 #define CHRONY_N   "101112131415161718191a1b1c1d1e1f"
@@ -97,7 +100,7 @@ static void assert_aead(uint16_t id, const uint8_t *key, const struct octets *no
     cr_assert_arr_eq(opened, plaintext->data, plaintext->len);
 }
 
-Test(aead, our_vectors_for_every_algorithm)
+static void our_vectors(void)
 {
     static const struct {
         uint16_t id;
@@ -124,7 +127,12 @@ Test(aead, our_vectors_for_every_algorithm)
     }
 }
 
-Test(aead, rfc8452_c1_and_chrony_gcm_siv)
+Test(aead, our_vectors_for_every_algorithm)
+{
+    for_every_aead_path(our_vectors);
+}
+
+static void rfc8452_and_chrony(void)
 {
     struct octets key = octets_of("01000000000000000000000000000000");
     struct octets nonce = octets_of("030000000000000000000000");
@@ -144,6 +152,11 @@ Test(aead, rfc8452_c1_and_chrony_gcm_siv)
     struct octets plaintext = octets_of(P16);
     assert_aead(30, key.data, &nonce, &ad, &plaintext,
                 "a310ae5f26d990faab3029807f936223838fc95790bb0587021157d6139b824d");
+}
+
+Test(aead, rfc8452_c1_and_chrony_gcm_siv)
+{
+    for_every_aead_path(rfc8452_and_chrony);
 }
 
 Test(aead, wrong_orders_of_the_strings_do_not_match)
@@ -166,7 +179,7 @@ Test(aead, wrong_orders_of_the_strings_do_not_match)
     assert_octets(sealed, 16, "ce3afda12e45597ff17da481830b7479");
 }
 
-Test(aead, rejects_each_single_bit_flip)
+static void aead_rejects_bit_flips(void)
 {
     struct octets key = octets_counting(0, 64);
     struct octets ad = octets_counting(1, 20);
@@ -175,8 +188,15 @@ Test(aead, rejects_each_single_bit_flip)
         uint8_t sealed[64];
         uint8_t opened[64];
         struct octets nonce = octets_counting(3, aead_at(a)->nonce_len);
-        struct aead_job job = {aead_at(a), key.data, sealed,         nonce.data,    nonce.len,
-                               ad.data,    ad.len,   plaintext.data, plaintext.len, NTS_OK};
+        struct aead_job job = {.aead = aead_at(a),
+                               .key = key.data,
+                               .out = sealed,
+                               .nonce = nonce.data,
+                               .nonce_len = nonce.len,
+                               .ad = ad.data,
+                               .ad_len = ad.len,
+                               .in = plaintext.data,
+                               .in_len = plaintext.len};
         aead_seal_batch(&job, 1);
         job.in = sealed;
         job.in_len = plaintext.len + AEAD_TAG_LEN;
@@ -198,7 +218,12 @@ Test(aead, rejects_each_single_bit_flip)
     }
 }
 
-Test(aead, a_short_ciphertext_is_forged)
+Test(aead, rejects_each_single_bit_flip)
+{
+    for_every_aead_path(aead_rejects_bit_flips);
+}
+
+static void short_is_forged(void)
 {
     struct octets key = octets_counting(0, 64);
     uint8_t out[16];
@@ -213,6 +238,11 @@ Test(aead, a_short_ciphertext_is_forged)
         aead_open_batch(&job, 1);
         cr_assert_eq(job.status, NTS_ERR_FORGED);
     }
+}
+
+Test(aead, a_short_ciphertext_is_forged)
+{
+    for_every_aead_path(short_is_forged);
 }
 
 Test(aead, nonce_rules_follow_rfc8915_5_6)
@@ -230,7 +260,7 @@ Test(aead, nonce_rules_follow_rfc8915_5_6)
     cr_assert_not(aead_nonce_fits(gcm_siv, 11, 12));
 }
 
-Test(aead, a_batch_mixes_algorithms)
+static void batch_mixes_algorithms(void)
 {
     struct octets key = octets_counting(0, 64);
     uint8_t sealed[8][80];
@@ -258,6 +288,11 @@ Test(aead, a_batch_mixes_algorithms)
         cr_assert_eq(jobs[i].status, i == 5 ? NTS_ERR_FORGED : NTS_OK);
         cr_assert(i == 5 || memcmp(opened[i], key.data, 7 * i) == 0);
     }
+}
+
+Test(aead, a_batch_mixes_algorithms)
+{
+    for_every_aead_path(batch_mixes_algorithms);
 }
 
 /* HKDF-Expand-Label (RFC 8446, section 7.1). */
@@ -326,6 +361,40 @@ Test(random, never_gives_the_same_octets_twice)
         random_take(&pool, seen[i], 16);
         for (size_t j = 0; j < i; j++) {
             cr_assert_neq(memcmp(seen[i], seen[j], 16), 0);
+        }
+    }
+}
+
+/* Forks a child that takes the next `len` octets of the pool, and returns them. */
+static void take_in_child(struct random_pool *pool, uint8_t *out, size_t len)
+{
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        random_take(pool, out, len);
+        _exit(write(ends[1], out, len) == (ssize_t)len ? 0 : 1);
+    }
+    int status;
+    cr_assert_eq(read(ends[0], out, len), (ssize_t)len);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+Test(random, a_child_does_not_repeat_its_parent_or_its_sibling)
+{
+    struct random_pool pool = {0};
+    uint8_t taken[4][16];
+    random_take(&pool, taken[0], 16);
+    take_in_child(&pool, taken[1], 16);
+    take_in_child(&pool, taken[2], 16);
+    random_take(&pool, taken[3], 16);
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t j = 0; j < i; j++) {
+            cr_assert_neq(memcmp(taken[i], taken[j], 16), 0, "%zu and %zu", i, j);
         }
     }
 }

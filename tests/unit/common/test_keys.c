@@ -1,6 +1,7 @@
 #include "base/clock_time.h"
 #include "base/cursor.h"
 #include "keys/cookie.h"
+#include "support/aead_paths.h"
 #include "support/octets.h"
 
 #define NOW_S INT64_C(1795305600)
@@ -149,7 +150,7 @@ Test(cookie, lengths_are_those_of_the_design)
     }
 }
 
-Test(cookie, opens_what_it_sealed_in_every_layout)
+static void opens_what_it_sealed(void)
 {
     struct random_pool random = {0};
     for (size_t layout = 0; layout < KEY_NUM_LAYOUTS; layout++) {
@@ -183,7 +184,12 @@ Test(cookie, opens_what_it_sealed_in_every_layout)
     }
 }
 
-Test(cookie, rejects_each_single_bit_flip)
+Test(cookie, opens_what_it_sealed_in_every_layout)
+{
+    for_every_aead_path(opens_what_it_sealed);
+}
+
+static void cookie_rejects_bit_flips(void)
 {
     struct random_pool random = {0};
     for (size_t layout = 0; layout < KEY_NUM_LAYOUTS; layout++) {
@@ -208,6 +214,11 @@ Test(cookie, rejects_each_single_bit_flip)
         }
         snapshot_unref(&ring->snapshot);
     }
+}
+
+Test(cookie, rejects_each_single_bit_flip)
+{
+    for_every_aead_path(cookie_rejects_bit_flips);
 }
 
 #define MASTER32 "2323c3d99ba5c11d7c7acc6e14b8c5da0c4663475c2e5c3adef46f73bcdec043"
@@ -265,7 +276,7 @@ static void assert_opens_foreign(const struct keyring *ring, size_t row, uint32_
     assert_octets(keys.s2c, 32, foreign[row].s2c);
 }
 
-Test(cookie, opens_what_others_sealed_in_every_layout)
+static void opens_what_others_sealed(void)
 {
     for (size_t row = 0; row < NUM_FOREIGN; row++) {
         struct master_key_spec spec = foreign_spec(row, 0xb01dface);
@@ -275,7 +286,12 @@ Test(cookie, opens_what_others_sealed_in_every_layout)
     }
 }
 
-Test(cookie, one_keyring_opens_the_cookies_of_every_layout)
+Test(cookie, opens_what_others_sealed_in_every_layout)
+{
+    for_every_aead_path(opens_what_others_sealed);
+}
+
+static void one_keyring_opens_them_all(void)
 {
     struct master_key_spec specs[NUM_FOREIGN];
     for (size_t row = 0; row < NUM_FOREIGN; row++) {
@@ -288,8 +304,13 @@ Test(cookie, one_keyring_opens_the_cookies_of_every_layout)
     snapshot_unref(&ring->snapshot);
 }
 
+Test(cookie, one_keyring_opens_the_cookies_of_every_layout)
+{
+    for_every_aead_path(one_keyring_opens_them_all);
+}
+
 /* chrony's SIV layout and Netnod's differ by an empty string alone. */
-Test(cookie, the_other_siv_layout_does_not_open_it)
+static void other_siv_layout_does_not_open(void)
 {
     for (size_t row = 0; row < NUM_FOREIGN; row++) {
         struct session_keys keys;
@@ -303,4 +324,9 @@ Test(cookie, the_other_siv_layout_does_not_open_it)
         cr_assert_eq(open_cookie(ring, &keys, cookie.data, cookie.len, NOW_S), NTS_ERR_FORGED);
         snapshot_unref(&ring->snapshot);
     }
+}
+
+Test(cookie, the_other_siv_layout_does_not_open_it)
+{
+    for_every_aead_path(other_siv_layout_does_not_open);
 }

@@ -1,6 +1,7 @@
 #include "answer.h"
 
 #include "base/clock_time.h"
+#include "support/aead_paths.h"
 #include "support/octets.h"
 
 #define NOW_NS (INT64_C(1795305600) * NS_PER_S)
@@ -132,7 +133,7 @@ static void answer_one(struct datagram *datagram, const struct answer_context *c
     answer_engine_destroy(engine);
 }
 
-Test(answer, nts_request_of_every_algorithm_gets_as_many_cookies_as_asked_for)
+static void every_algorithm_gets_its_cookies(void)
 {
     struct keyring *ring = make_ring(KEY_LAYOUT_CHRONY_SIV, 1);
     struct answer_context context = make_context(ring);
@@ -149,6 +150,11 @@ Test(answer, nts_request_of_every_algorithm_gets_as_many_cookies_as_asked_for)
         }
     }
     snapshot_unref(&ring->snapshot);
+}
+
+Test(answer, nts_request_of_every_algorithm_gets_as_many_cookies_as_asked_for)
+{
+    for_every_aead_path(every_algorithm_gets_its_cookies);
 }
 
 Test(answer, header_tells_clock_origin_and_ordered_times)
@@ -192,7 +198,7 @@ Test(answer, transmit_is_after_receive_even_when_the_clock_was_stepped_back)
 }
 
 /* Conformance matrix 8.5 and 8.6, octet by octet. */
-Test(answer, the_vector_request_opens_and_the_vector_reply_is_laid_out_the_same)
+static void the_vectors_open_and_are_laid_out(void)
 {
     struct octets packet = octets_of(
         "230006200000000000000000000000000000000000000000000000000000000000000000000000000123456789"
@@ -221,17 +227,17 @@ Test(answer, the_vector_request_opens_and_the_vector_reply_is_laid_out_the_same)
     cr_assert_eq(job.status, NTS_OK);
 
     int64_t rx_ns = ntp_time_to_unix_ns(UINT64_C(0xee00000180000000), NOW_NS);
-    struct response_clock clock = {
-        .status = {.updated_at_ns = rx_ns,
-                   .root_delay_ns = 244140,
-                   .root_dispersion_ns = 488281,
-                   .reference_ns = ntp_time_to_unix_ns(UINT64_C(0xee00000000000000), NOW_NS),
-                   .reference_id = 0x47505300,
-                   .stratum = 1,
-                   .precision = -25},
-        .is_fit = true,
-        .now_ns = rx_ns,
+    struct clock_status status = {
+        .updated_at_ns = rx_ns,
+        .root_delay_ns = 244140,
+        .root_dispersion_ns = 488281,
+        .reference_ns = ntp_time_to_unix_ns(UINT64_C(0xee00000000000000), NOW_NS),
+        .reference_id = 0x47505300,
+        .stratum = 1,
+        .precision = -25,
     };
+    struct response_clock clock;
+    response_clock_at(&clock, &status, true, rx_ns);
     uint8_t reply[REQUEST_MAX_LEN];
     struct octets cookie = octets_counting(0x80, 100);
     struct octets nonce = octets_counting(0xb0, 16);
@@ -272,6 +278,11 @@ Test(answer, the_vector_request_opens_and_the_vector_reply_is_laid_out_the_same)
                   "e40006e700000000000000004e54534e00000000000000000123456789abcdef0000000000000000"
                   "000000000000000001040024202122232425262728292a2b2c2d2e2f303132333435363738393a3b"
                   "3c3d3e3f");
+}
+
+Test(answer, the_vector_request_opens_and_the_vector_reply_is_laid_out_the_same)
+{
+    for_every_aead_path(the_vectors_open_and_are_laid_out);
 }
 
 /* Answers the packet and returns whether it was an NTS NAK; false is silence. */
@@ -362,7 +373,7 @@ Test(answer, plain_ntp_can_be_refused)
     snapshot_unref(&ring->snapshot);
 }
 
-Test(answer, a_full_mixed_batch_answers_each_as_alone)
+static void a_full_mixed_batch(void)
 {
     struct keyring *ring = make_ring(KEY_LAYOUT_CHRONY_SIV, 1);
     struct answer_context context = make_context(ring);
@@ -411,4 +422,9 @@ Test(answer, a_full_mixed_batch_answers_each_as_alone)
     cr_assert_eq(counter_read(&counters->by_cause[NTS_ERR_TOO_SHORT]), 13);
     answer_engine_destroy(engine);
     snapshot_unref(&ring->snapshot);
+}
+
+Test(answer, a_full_mixed_batch_answers_each_as_alone)
+{
+    for_every_aead_path(a_full_mixed_batch);
 }
