@@ -26,7 +26,7 @@ struct reply_slot {
     union net_address peer;
     struct udp_received received;
     unsigned buffer_id;
-    int fd;
+    uint32_t socket_index;
     _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_LEN];
     uint8_t reply[REQUEST_MAX_LEN];
 };
@@ -53,8 +53,8 @@ static void count(struct uring_transport *t, enum transport_event event)
 static void arm_receive(struct uring_transport *t, uint32_t socket_index)
 {
     struct io_uring_sqe *sqe = ring_sqe(&t->ring);
-    io_uring_prep_recvmsg_multishot(sqe, t->fds[socket_index], &t->templates[socket_index], 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
+    io_uring_prep_recvmsg_multishot(sqe, (int)socket_index, &t->templates[socket_index], 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE;
     sqe->buf_group = BUFFER_GROUP;
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_RECEIVE, socket_index));
 }
@@ -78,7 +78,8 @@ static void uring_close(void *transport)
 static enum nts_status uring_open(void **transport, const struct transport_sockets *sockets,
                                   struct transport_counters *counters, struct error *error)
 {
-    static const uint8_t operations[] = {IORING_OP_RECVMSG, IORING_OP_SENDMSG, IORING_OP_READ};
+    static const uint8_t operations[] = {IORING_OP_RECVMSG, IORING_OP_SEND, IORING_OP_SENDMSG,
+                                         IORING_OP_READ};
     struct uring_transport *t = calloc(1, sizeof(*t));
     if (t == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
@@ -96,6 +97,9 @@ static enum nts_status uring_open(void **transport, const struct transport_socke
     status = t->templates == NULL ? error_set(error, NTS_ERR_NO_MEMORY, "out of memory")
                                   : ring_buffers_open(&t->buffers, &t->ring, BUFFER_GROUP,
                                                       NUM_BUFFERS, BUFFER_LEN, error);
+    if (status == NTS_OK) {
+        status = ring_register_files(&t->ring, sockets->fds, (unsigned)sockets->num, error);
+    }
     if (status == NTS_OK) {
         status = ring_enable(&t->ring, operations, sizeof(operations), error);
     }
@@ -135,7 +139,7 @@ static void take_datagram(struct uring_transport *t, uint32_t socket_index, int 
     udp_control_read(&slot->received, &message);
     memcpy(&slot->peer, io_uring_recvmsg_name(out), out->namelen);
     slot->buffer_id = buffer_id;
-    slot->fd = t->fds[socket_index];
+    slot->socket_index = socket_index;
     *datagram = (struct datagram){
         .data = io_uring_recvmsg_payload(out, template),
         .len = io_uring_recvmsg_payload_length(out, len, template),
@@ -201,20 +205,26 @@ static size_t uring_receive(void *transport, struct datagram **batch)
     return t->num_datagrams;
 }
 
+/* Most replies need no control message, and then no message header either. */
 static void queue_reply(struct uring_transport *t, struct reply_slot *slot, size_t reply_len,
                         bool wants_tx_time)
 {
-    slot->iov = (struct iovec){.iov_base = slot->reply, .iov_len = reply_len};
-    slot->message = (struct msghdr){
-        .msg_name = &slot->peer,
-        .msg_namelen = address_len(&slot->peer),
-        .msg_iov = &slot->iov,
-        .msg_iovlen = 1,
-    };
-    udp_control_write(&slot->message, slot->control, &slot->received, wants_tx_time);
     struct io_uring_sqe *sqe = ring_sqe(&t->ring);
-    io_uring_prep_sendmsg(sqe, slot->fd, &slot->message, MSG_DONTWAIT);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    if (slot->received.has_local || wants_tx_time) {
+        slot->iov = (struct iovec){.iov_base = slot->reply, .iov_len = reply_len};
+        slot->message = (struct msghdr){
+            .msg_name = &slot->peer,
+            .msg_namelen = address_len(&slot->peer),
+            .msg_iov = &slot->iov,
+            .msg_iovlen = 1,
+        };
+        udp_control_write(&slot->message, slot->control, &slot->received, wants_tx_time);
+        io_uring_prep_sendmsg(sqe, (int)slot->socket_index, &slot->message, MSG_DONTWAIT);
+    } else {
+        io_uring_prep_send(sqe, (int)slot->socket_index, slot->reply, reply_len, MSG_DONTWAIT);
+        io_uring_prep_send_set_addr(sqe, &slot->peer.sa, (uint16_t)address_len(&slot->peer));
+    }
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS | IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_SEND, 0));
     count(t, TRANSPORT_SENT);
 }
@@ -232,7 +242,8 @@ static void uring_send(void *transport)
                 sampled = tx_sampler_pick(&t->sampler, num_replies, datagram->leaves_ns);
             }
             if (position == sampled) {
-                tx_sampler_begin(&t->sampler, t->slots[i].fd, position, datagram->leaves_ns);
+                tx_sampler_begin(&t->sampler, t->fds[t->slots[i].socket_index], position,
+                                 datagram->leaves_ns);
             }
             queue_reply(t, &t->slots[i], datagram->reply_len, position == sampled);
             position++;

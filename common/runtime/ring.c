@@ -52,7 +52,7 @@ enum nts_status ring_enable(struct io_uring *ring, const uint8_t *operations, si
         restrictions[i].sqe_op = operations[i];
     }
     restrictions[num].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-    restrictions[num].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    restrictions[num].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS | IOSQE_FIXED_FILE;
 
     io_uring_register_ring_fd(ring); /* spares a look-up per system call; fails harmlessly */
     if (ring_register(ring, IORING_REGISTER_RESTRICTIONS, restrictions, (unsigned)num + 1) != 0 ||
@@ -61,6 +61,15 @@ enum nts_status ring_enable(struct io_uring *ring, const uint8_t *operations, si
                          strerror(errno));
     }
     return NTS_OK;
+}
+
+enum nts_status ring_register_files(struct io_uring *ring, const int *fds, unsigned num,
+                                    struct error *error)
+{
+    int result = io_uring_register_files(ring, fds, num);
+    return result == 0
+               ? NTS_OK
+               : error_set(error, NTS_ERR_SYSTEM, "cannot register sockets: %s", strerror(-result));
 }
 
 void ring_close(struct io_uring *ring)

@@ -15,6 +15,11 @@
 NTS_MUST_CHECK enum nts_status ring_open(struct io_uring *ring, unsigned num_sqes,
                                          unsigned num_cqes, struct error *error);
 
+/* ring_register_files lets entries name the descriptors by their positions (IOSQE_FIXED_FILE),
+ * which spares the kernel looking them up. Before ring_enable. NTS_ERR_SYSTEM. */
+NTS_MUST_CHECK enum nts_status ring_register_files(struct io_uring *ring, const int *fds,
+                                                   unsigned num, struct error *error);
+
 /* ring_enable restricts the ring to the operations listed and starts it. Whatever is to be
  * registered is registered before. NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status ring_enable(struct io_uring *ring, const uint8_t *operations,
