@@ -233,22 +233,16 @@ static void uring_send(void *transport)
 {
     struct uring_transport *t = transport;
     size_t num_replies = datagrams_with_reply(t->batch, t->num_datagrams);
-    size_t sampled = num_replies;
     size_t position = 0;
     for (size_t i = 0; i < t->num_datagrams; i++) {
         const struct datagram *datagram = &t->batch[i];
+        struct reply_slot *slot = &t->slots[i];
         if (datagram->reply_len > 0) {
-            if (position == 0) {
-                sampled = tx_sampler_pick(&t->sampler, num_replies, datagram->leaves_ns);
-            }
-            if (position == sampled) {
-                tx_sampler_begin(&t->sampler, t->fds[t->slots[i].socket_index], position,
-                                 datagram->leaves_ns);
-            }
-            queue_reply(t, &t->slots[i], datagram->reply_len, position == sampled);
-            position++;
+            bool wants_tx_time = tx_sampler_wants(&t->sampler, position++, num_replies,
+                                                  t->fds[slot->socket_index], datagram->leaves_ns);
+            queue_reply(t, slot, datagram->reply_len, wants_tx_time);
         }
-        ring_buffers_give(&t->buffers, t->slots[i].buffer_id, (unsigned)i);
+        ring_buffers_give(&t->buffers, slot->buffer_id, (unsigned)i);
     }
     ring_buffers_commit(&t->buffers, (unsigned)t->num_datagrams);
     t->num_datagrams = 0;

@@ -136,17 +136,10 @@ static size_t mmsg_receive(void *transport, struct datagram **batch)
 static size_t lay_out_replies(struct mmsg_transport *t)
 {
     size_t num_replies = datagrams_with_reply(t->batch, t->num_datagrams);
-    size_t sampled = num_replies;
     size_t num = 0;
     for (size_t i = 0; i < t->num_datagrams; i++) {
         if (t->batch[i].reply_len == 0) {
             continue;
-        }
-        if (num == 0) {
-            sampled = tx_sampler_pick(&t->sampler, num_replies, t->batch[i].leaves_ns);
-        }
-        if (num == sampled) {
-            tx_sampler_begin(&t->sampler, t->fd, num, t->batch[i].leaves_ns);
         }
         size_t message = t->batch_message[i];
         t->out_iov[num] =
@@ -158,8 +151,9 @@ static size_t lay_out_replies(struct mmsg_transport *t)
             .msg_iov = &t->out_iov[num],
             .msg_iovlen = 1,
         };
-        udp_control_write(header, t->control[message].out, &t->control[message].received,
-                          num == sampled);
+        udp_control_write(
+            header, t->control[message].out, &t->control[message].received,
+            tx_sampler_wants(&t->sampler, num, num_replies, t->fd, t->batch[i].leaves_ns));
         num++;
     }
     return num;

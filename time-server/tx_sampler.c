@@ -7,7 +7,8 @@ void tx_sampler_init(struct tx_sampler *sampler)
     *sampler = (struct tx_sampler){.prediction = SEND_PREDICTION_START, .fd = -1};
 }
 
-size_t tx_sampler_pick(struct tx_sampler *sampler, size_t num, int64_t leaves_ns)
+/* Which reply of a batch that begins to leave at `leaves_ns` is to be sampled; `num`: none. */
+static size_t pick(struct tx_sampler *sampler, size_t num, int64_t leaves_ns)
 {
     int64_t since_ns = leaves_ns - sampler->last_ns;
     /* A negative time is a clock that was stepped: it is as good as any. */
@@ -19,16 +20,23 @@ size_t tx_sampler_pick(struct tx_sampler *sampler, size_t num, int64_t leaves_ns
     return sampler->wants_last ? num - 1 : 0;
 }
 
-void tx_sampler_begin(struct tx_sampler *sampler, int fd, size_t position, int64_t leaves_ns)
+bool tx_sampler_wants(struct tx_sampler *sampler, size_t position, size_t num, int fd,
+                      int64_t leaves_ns)
 {
     int64_t unused_ns;
+    if (position == 0) {
+        sampler->position = pick(sampler, num, leaves_ns);
+    }
+    if (position != sampler->position) {
+        return false;
+    }
     if (sampler->is_late) {
         /* What has come since is of an earlier reply. */
         sampler->is_late = udp_socket_tx_time(fd, &unused_ns);
     }
     sampler->fd = fd;
-    sampler->position = position;
     sampler->leaves_ns = leaves_ns;
+    return true;
 }
 
 void tx_sampler_end(struct tx_sampler *sampler)

@@ -16,19 +16,17 @@ struct tx_sampler {
     bool wants_last;   /* the last reply of a batch, not the first */
     bool is_late;      /* the last timestamp has not come in time: it may still come */
     int fd;            /* the socket of the sample that is on its way, -1: none is */
-    size_t position;   /* of it, in its batch */
+    size_t position;   /* of the one to sample, in its batch */
     int64_t leaves_ns; /* as it was predicted */
 };
 
 void tx_sampler_init(struct tx_sampler *sampler);
 
-/* tx_sampler_pick returns which of a batch's `num` replies (1 at least), the first of which leaves
- * at `leaves_ns`, is to be sampled; `num` if none is. */
-size_t tx_sampler_pick(struct tx_sampler *sampler, size_t num, int64_t leaves_ns);
-
-/* tx_sampler_begin is told that the reply at `position` goes out through `fd`, with
- * udp_control_write's wish for a timestamp, and is predicted to leave at `leaves_ns`. */
-void tx_sampler_begin(struct tx_sampler *sampler, int fd, size_t position, int64_t leaves_ns);
+/* tx_sampler_wants is asked for each reply of a batch in turn, the one at `position` of `num`,
+ * which goes out through `fd` and is predicted to leave at `leaves_ns`. True for the one that is to
+ * be sent with udp_control_write's wish for a timestamp: the first or the last, or none. */
+bool tx_sampler_wants(struct tx_sampler *sampler, size_t position, size_t num, int fd,
+                      int64_t leaves_ns);
 
 /* tx_sampler_end is called when the batch has been sent: reads the timestamp, and learns. Nothing
  * if there is no sample. */
