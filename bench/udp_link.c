@@ -1,6 +1,7 @@
 #include "udp_link.h"
 
 #include "base/clock_time.h"
+#include "client/ntp_client.h"
 
 #include <errno.h>
 #include <netinet/udp.h>
@@ -239,18 +240,6 @@ size_t udp_link_send(struct udp_link *link, const struct udp_out *out, size_t nu
 
 /* --- receiving --- */
 
-static int64_t timestamp_of(struct msghdr *message)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
-            struct timespec time;
-            memcpy(&time, CMSG_DATA(c), sizeof(time));
-            return time.tv_sec * NS_PER_S + time.tv_nsec;
-        }
-    }
-    return real_time_ns();
-}
-
 size_t udp_link_receive(struct udp_link *link, uint32_t socket, struct udp_in *in)
 {
     for (size_t i = 0; i < UDP_LINK_BATCH; i++) {
@@ -265,7 +254,7 @@ size_t udp_link_receive(struct udp_link *link, uint32_t socket, struct udp_in *i
         in[i] = (struct udp_in){
             .data = link->in_parts[i].iov_base,
             .len = link->in_messages[i].msg_len,
-            .received_ns = timestamp_of(&link->in_messages[i].msg_hdr),
+            .received_ns = ntp_message_received_ns(&link->in_messages[i].msg_hdr),
         };
     }
     return (size_t)num;

@@ -24,8 +24,7 @@ enum nts_status ntp_socket_open(int *fd, const union net_address *server, struct
     return NTS_OK;
 }
 
-/* The kernel's receive timestamp, or the time now if it gave none. */
-static int64_t receive_time_ns(struct msghdr *message)
+int64_t ntp_message_received_ns(struct msghdr *message)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
@@ -52,7 +51,7 @@ enum nts_status ntp_socket_receive(int fd, uint8_t *data, size_t *len, size_t ca
         ssize_t num_received = recvmsg(fd, &message, MSG_TRUNC);
         if (num_received >= 0) {
             *len = (size_t)num_received;
-            *received_ns = receive_time_ns(&message);
+            *received_ns = ntp_message_received_ns(&message);
             return NTS_OK;
         }
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {

@@ -20,6 +20,10 @@ NTS_MUST_CHECK enum nts_status ntp_socket_receive(int fd, uint8_t *data, size_t 
                                                   size_t capacity, int64_t *received_ns,
                                                   int64_t deadline_ns);
 
+/* ntp_message_received_ns returns the kernel's receive timestamp among the control messages of a
+ * received `message` (SO_TIMESTAMPNS), or the time now if it gave none. */
+int64_t ntp_message_received_ns(struct msghdr *message);
+
 /* What one exchange measured (RFC 5905, section 8). */
 struct ntp_sample {
     int64_t offset_ns;   /* the server's clock minus ours */
