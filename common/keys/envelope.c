@@ -126,9 +126,9 @@ static enum nts_status open_at(char **content, size_t *content_len, const struct
     return NTS_OK;
 }
 
-enum nts_status envelope_open(char **content, size_t *content_len, const char *text, size_t len,
-                              const uint8_t private_key[RAW_KEY_LEN], const char *path,
-                              struct error *error)
+enum nts_status envelope_open(char **content, size_t *content_len, uint64_t *generation,
+                              const char *text, size_t len, const uint8_t private_key[RAW_KEY_LEN],
+                              const char *path, struct error *error)
 {
     struct envelope *envelope;
     enum nts_status status = envelope_parse(&envelope, text, len, path, error);
@@ -140,6 +140,7 @@ enum nts_status envelope_open(char **content, size_t *content_len, const char *t
     X25519_public_from_private(public_key, private_key);
     key_fingerprint(fingerprint, public_key);
     size_t position = envelope_find_node(&envelope->head, fingerprint);
+    *generation = envelope->head.generation;
     if (position == envelope->head.num_nodes) {
         status = error_set(error, NTS_ERR_NOT_RECIPIENT,
                            "%s: not sealed to this node: the key is that of %s, which is not "

@@ -57,12 +57,14 @@ NTS_MUST_CHECK enum nts_status envelope_seal(char **text, const char *content, s
                                              enum envelope_aead aead, struct error *error);
 
 /* envelope_open decrypts what is sealed to the node with that X25519 key. `*content`, in memory of
- * secret_alloc and with a NUL behind its `*content_len` octets, is the caller's. Errors, each with
- * a text that begins with `path`: NTS_ERR_ENVELOPE_FORM (truncated, not JSON, a member that is
- * missing, unknown or of the wrong form), NTS_ERR_NOT_RECIPIENT (says for which node the key is),
- * NTS_ERR_ENVELOPE_FORGED (altered, or spliced from several), NTS_ERR_NO_MEMORY. */
-NTS_MUST_CHECK enum nts_status envelope_open(char **content, size_t *content_len, const char *text,
-                                             size_t len, const uint8_t private_key[RAW_KEY_LEN],
+ * secret_alloc and with a NUL behind its `*content_len` octets, is the caller's; `*generation` is
+ * the one that the envelope shows, authentic now. Errors, each with a text that begins with `path`:
+ * NTS_ERR_ENVELOPE_FORM (truncated, not JSON, a member that is missing, unknown or of the wrong
+ * form), NTS_ERR_NOT_RECIPIENT (says for which node the key is), NTS_ERR_ENVELOPE_FORGED (altered,
+ * or spliced from several), NTS_ERR_NO_MEMORY. */
+NTS_MUST_CHECK enum nts_status envelope_open(char **content, size_t *content_len,
+                                             uint64_t *generation, const char *text, size_t len,
+                                             const uint8_t private_key[RAW_KEY_LEN],
                                              const char *path, struct error *error);
 
 #endif

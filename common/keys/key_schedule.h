@@ -10,6 +10,7 @@
 #ifndef NTS_KEYS_KEY_SCHEDULE_H
 #define NTS_KEYS_KEY_SCHEDULE_H
 
+#include "base/clock_time.h"
 #include "keys/keyring_document.h"
 
 /* What the claim is, that no node meets a cookie of a key it lacks, and none refuses a cookie
@@ -25,7 +26,7 @@ struct key_policy {
 
 #define KEY_POLICY_INTERVAL_S   86400
 #define KEY_POLICY_OPEN_AFTER_S (14 * 86400)
-#define KEY_POLICY_MAX_S        (INT64_C(100) * 366 * 86400) /* of each: a hundred years */
+#define KEY_POLICY_MAX_S        DURATION_MAX_S /* of each */
 
 /* key_policy_is_valid tells whether the four are in range and ahead_s is not below lead_s. All
  * verbs below take valid policies only. */

@@ -9,21 +9,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* The generation that the envelope shows to everybody, as those who only carry it go by it. */
-static enum nts_status read_generation(uint64_t *generation, const struct secret_file *file,
-                                       const char *path, struct error *error)
-{
-    struct envelope_head *head = calloc(1, sizeof(*head));
-    if (head == NULL) {
-        return error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
-    }
-    enum nts_status status = envelope_read_head(head, file->text, file->len, path, error);
-    *generation = head->generation;
-    free(head);
-    return status;
-}
-
-/* Takes the content out of its envelope, with this node's key. */
+/* Takes the content out of its envelope, with this node's key. `*generation` is what the envelope
+ * shows to those who only carry it, and go by it. */
 static enum nts_status open_envelope(struct secret_file *file, uint64_t *generation,
                                      const char *path, const struct keyring_access *access,
                                      struct error *error)
@@ -33,16 +20,15 @@ static enum nts_status open_envelope(struct secret_file *file, uint64_t *generat
         return error_set(error, NTS_ERR_NOT_RECIPIENT,
                          "%s: is sealed, and no node key is given to open it with", path);
     }
-    enum nts_status status = read_generation(generation, file, path, error);
-    if (status == NTS_OK) {
-        status = key_file_read_private(private_key, NULL, access->node_key, KEY_X25519, error);
-    }
+    enum nts_status status =
+        key_file_read_private(private_key, NULL, access->node_key, KEY_X25519, error);
     if (status != NTS_OK) {
         return status;
     }
     char *content;
     size_t content_len;
-    status = envelope_open(&content, &content_len, file->text, file->len, private_key, path, error);
+    status = envelope_open(&content, &content_len, generation, file->text, file->len, private_key,
+                           path, error);
     secret_wipe(private_key, sizeof(private_key));
     if (status == NTS_OK) {
         secret_free(file->text);

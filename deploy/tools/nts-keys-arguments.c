@@ -2,7 +2,6 @@
 #include "crypto/boringssl.h"
 #include "nts-keys.h"
 
-#include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +53,6 @@ static const struct command_row {
     {"open", keys_open, TAKES_READING | TAKES_OUT | TAKES_DRY_RUN, NULL,
      "take a keyring out of its envelope"},
 };
-
-_Static_assert(DURATION_MAX_S <= KEY_POLICY_MAX_S, "what can be said is valid");
 
 /* Of a duration whose default depends on another one. */
 #define NOT_GIVEN (-1)

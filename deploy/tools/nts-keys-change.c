@@ -46,7 +46,7 @@ static enum nts_status read_document(struct edit *edit, enum need need, struct e
     return keyring_file_read(edit->document, NULL, path, &edit->arguments->access, error);
 }
 
-/* The last activation, or the last expiry, of all keys. */
+/* When the last of all keys expires. */
 static int64_t last_expiry_s(const struct keyring_document *document)
 {
     int64_t last_s = 0;

@@ -53,9 +53,10 @@ static void assert_opens(const char *text, size_t node, const char *expected)
 {
     struct error error;
     char *content;
+    uint64_t generation;
     size_t len;
-    cr_assert_eq(envelope_open(&content, &len, text, strlen(text), private_key_of(node).data,
-                               "file", &error),
+    cr_assert_eq(envelope_open(&content, &len, &generation, text, strlen(text),
+                               private_key_of(node).data, "file", &error),
                  NTS_OK, "%s", error.text);
     cr_assert_eq(len, strlen(expected));
     cr_assert_str_eq(content, expected);
@@ -69,8 +70,9 @@ static void assert_refused(const char *text, size_t node, enum nts_status expect
     struct error error = {""};
     char untouched;
     char *content = &untouched;
+    uint64_t generation;
     size_t len;
-    enum nts_status status = envelope_open(&content, &len, text, strlen(text),
+    enum nts_status status = envelope_open(&content, &len, &generation, text, strlen(text),
                                            private_key_of(node).data, "file", &error);
     cr_assert_eq(status, expected, "%s: node %zu: %s: %s", what, node, status_label(status),
                  error.text);
@@ -261,16 +263,17 @@ Test(envelope, opens_the_known_ones)
         for (uint8_t node = 0; node < 2; node++) {
             struct error error;
             char *content;
+            uint64_t generation;
             size_t len;
             struct octets key = octets_counting((uint8_t)(node * 32 + 1), RAW_KEY_LEN);
-            cr_assert_eq(envelope_open(&content, &len, known[aead], strlen(known[aead]), key.data,
-                                       "file", &error),
+            cr_assert_eq(envelope_open(&content, &len, &generation, known[aead],
+                                       strlen(known[aead]), key.data, "file", &error),
                          NTS_OK, "%s", error.text);
             cr_assert_str_eq(content, CONTENT);
             secret_free(content);
             key.data[31] ^= 1;
-            cr_assert_eq(envelope_open(&content, &len, known[aead], strlen(known[aead]), key.data,
-                                       "file", &error),
+            cr_assert_eq(envelope_open(&content, &len, &generation, known[aead],
+                                       strlen(known[aead]), key.data, "file", &error),
                          NTS_ERR_NOT_RECIPIENT);
         }
     }
@@ -357,9 +360,10 @@ Test(envelope, no_single_changed_character_opens_to_anything_else)
             for (size_t o = 0; o <= sizeof(others); o++) {
                 struct error error = {""};
                 char *content;
+                uint64_t generation;
                 size_t len;
                 text[i] = o < sizeof(others) ? others[o] : (char)(was ^ 1);
-                enum nts_status status = envelope_open(&content, &len, text, text_len,
+                enum nts_status status = envelope_open(&content, &len, &generation, text, text_len,
                                                        private_key_of(0).data, "file", &error);
                 if (status == NTS_OK) {
                     cr_assert(text[i] == was || was == ' ' || was == '\n', "position %zu", i);
