@@ -68,12 +68,14 @@ static void start_receive(struct connection_table *table, struct connection *con
     connection->receiving = true;
 }
 
+/* Submits at once: the handshakes of the others in the batch take longer than a system call. */
 static void start_send(struct connection_table *table, struct connection *connection)
 {
     struct io_uring_sqe *sqe = ring_sqe(table->ring);
     io_uring_prep_send(sqe, connection->fd, connection->send_buffer + connection->send_at,
                        connection->send_len - connection->send_at, MSG_NOSIGNAL);
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_SEND, index_of(table, connection)));
+    io_uring_submit(table->ring);
     connection->sending = true;
 }
 
@@ -112,40 +114,68 @@ static void start_closing(struct connection_table *table, const struct ke_servic
     list_insert(&table->closing, connection);
 }
 
-/* Puts the session's output on its way; false if there is none. One send at a time. */
-static bool send_output(struct connection_table *table, struct connection *connection)
+enum output { OUTPUT_NONE, OUTPUT_SENDING, OUTPUT_SENT };
+
+/* Takes what the session has for the client, unless a send is under way: one at a time. */
+static bool take_output(struct connection *connection)
 {
     if (connection->sending) {
-        return true;
+        return false;
     }
     connection->send_at = 0;
     connection->send_len =
         session_output(&connection->session, connection->send_buffer, CONNECTION_SEND_LEN);
-    if (connection->send_len == 0) {
-        return false;
+    return connection->send_len > 0;
+}
+
+/* Puts the session's last output on its way: what the socket takes at once waits there for the FIN,
+ * which shut_down sends, so that both leave in one segment. */
+static enum output send_last_output(struct connection_table *table, struct connection *connection)
+{
+    enum output output = OUTPUT_NONE;
+    while (take_output(connection)) {
+        ssize_t sent = send(connection->fd, connection->send_buffer, connection->send_len,
+                            MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL);
+        connection->send_at = sent > 0 ? (size_t)sent : 0;
+        if (connection->send_at < connection->send_len) {
+            start_send(table, connection);
+        }
+        output = OUTPUT_SENT;
     }
-    start_send(table, connection);
-    return true;
+    return connection->sending ? OUTPUT_SENDING : output;
+}
+
+static void shut_down(struct connection *connection)
+{
+    shutdown(connection->fd, SHUT_WR);
+    session_close(&connection->session);
+    connection->phase = CONNECTION_DRAINING;
 }
 
 /* Does what the session wants next, after any event. */
 static void go_on(struct connection_table *table, const struct ke_service *service,
                   struct connection *connection)
 {
-    bool ended = connection->session.state == SESSION_ENDED;
-    bool has_output = connection->phase != CONNECTION_DRAINING && send_output(table, connection);
-    if (ended && !has_output &&
-        (connection->peer_closed || connection->phase == CONNECTION_TALKING)) {
-        drop(table, service, connection); /* nothing to say, or nobody who closes after us */
+    if (connection->session.state != SESSION_ENDED) {
+        if (take_output(connection)) {
+            start_send(table, connection);
+        }
+    } else if (connection->phase != CONNECTION_DRAINING) {
+        enum output output = send_last_output(table, connection);
+        bool nothing_said = output == OUTPUT_NONE && connection->phase == CONNECTION_TALKING;
+        if (output != OUTPUT_SENDING && (connection->peer_closed || nothing_said)) {
+            drop(table, service, connection); /* nobody closes after us */
+            return;
+        }
+        if (connection->phase == CONNECTION_TALKING) {
+            start_closing(table, service, connection);
+        }
+        if (output != OUTPUT_SENDING) {
+            shut_down(connection);
+        }
+    } else if (connection->peer_closed) {
+        drop(table, service, connection);
         return;
-    }
-    if (ended && connection->phase == CONNECTION_TALKING) {
-        start_closing(table, service, connection);
-    }
-    if (ended && !has_output && connection->phase == CONNECTION_CLOSING) {
-        shutdown(connection->fd, SHUT_WR);
-        session_close(&connection->session);
-        connection->phase = CONNECTION_DRAINING;
     }
     if (!connection->receiving && !connection->peer_closed) {
         start_receive(table, connection);
