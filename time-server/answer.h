@@ -14,7 +14,7 @@
 #include "runtime/counter.h"
 #include "send_prediction.h"
 
-#define ANSWER_MAX_BATCH 64
+#define ANSWER_MAX_BATCH 32
 
 /* One datagram and, after the batch, its reply. */
 struct datagram {

@@ -10,6 +10,10 @@
 #include "tx_sampler.h"
 #include "udp_socket.h"
 
+/* Datagrams at a time. More would not be cheaper each, and the first of them would wait longer for
+ * the last, whose departure would be harder to predict. */
+#define TRANSPORT_BATCH 16
+
 #define TRANSPORT_EVENT_TABLE(X)                                                                   \
     X(NO_BUFFERS, "receive_enobufs") /* the kernel had no buffer of ours left */                   \
     X(REARMS, "receive_rearms")                                                                    \
@@ -17,6 +21,8 @@
     X(SENT, "sent")                                                                                \
     X(SEND_DROPPED, "send_dropped") /* the socket's send buffer was full */                        \
     X(SEND_ERRORS, "send_errors")
+
+_Static_assert(TRANSPORT_BATCH <= ANSWER_MAX_BATCH, "a batch is answered in one go");
 
 enum transport_event {
 #define TRANSPORT_EVENT_ENUM(name, label) TRANSPORT_##name,
@@ -45,7 +51,7 @@ struct transport_ops {
                             struct transport_counters *counters, struct error *error);
 
     /* Waits until datagrams have come or wake_fd is readable (it is read), and returns up to
-     * ANSWER_MAX_BATCH of them at `*batch`, each with room for its reply. They stay valid until
+     * TRANSPORT_BATCH of them at `*batch`, each with room for its reply. They stay valid until
      * send. Zero datagrams: woken. */
     size_t (*receive)(void *transport, struct datagram **batch);
 

@@ -10,7 +10,7 @@
 
 #define NUM_BUFFERS  1024 /* a power of two */
 #define BUFFER_GROUP 1
-#define NUM_SQES     (2 * ANSWER_MAX_BATCH)
+#define NUM_SQES     (2 * TRANSPORT_BATCH)
 #define NUM_CQES     (4 * NUM_BUFFERS)
 #define PEER_LEN     32 /* struct sockaddr_in6, and what follows it is aligned */
 #define BUFFER_LEN                                                                                 \
@@ -41,8 +41,8 @@ struct uring_transport {
     uint64_t wake_count;
     struct tx_sampler sampler;
     size_t num_datagrams;
-    struct datagram batch[ANSWER_MAX_BATCH];
-    struct reply_slot slots[ANSWER_MAX_BATCH];
+    struct datagram batch[TRANSPORT_BATCH];
+    struct reply_slot slots[TRANSPORT_BATCH];
 };
 
 static void count(struct uring_transport *t, enum transport_event event)
@@ -194,7 +194,7 @@ static size_t uring_receive(void *transport, struct datagram **batch)
     t->num_datagrams = 0;
     io_uring_for_each_cqe(&t->ring, head, cqe)
     {
-        if (t->num_datagrams == ANSWER_MAX_BATCH) {
+        if (t->num_datagrams == TRANSPORT_BATCH) {
             break;
         }
         take_completion(t, cqe);

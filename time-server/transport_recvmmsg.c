@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Not a power of two apart, which would put all of a batch into a few sets of the cache. */
+#define BUFFER_LEN (REQUEST_MAX_LEN + 192)
+
 struct mmsg_transport {
     struct transport_counters *counters;
     struct pollfd *polled; /* the sockets, then wake_fd */
@@ -15,20 +18,20 @@ struct mmsg_transport {
     int fd;             /* the socket that the batch came from */
     struct tx_sampler sampler;
     size_t num_datagrams;
-    struct datagram batch[ANSWER_MAX_BATCH];
-    struct mmsghdr in[ANSWER_MAX_BATCH];
-    struct mmsghdr out[ANSWER_MAX_BATCH];
-    struct iovec in_iov[ANSWER_MAX_BATCH];
-    struct iovec out_iov[ANSWER_MAX_BATCH];
-    size_t batch_message[ANSWER_MAX_BATCH]; /* which received message a datagram is */
-    union net_address peers[ANSWER_MAX_BATCH];
+    struct datagram batch[TRANSPORT_BATCH];
+    struct mmsghdr in[TRANSPORT_BATCH];
+    struct mmsghdr out[TRANSPORT_BATCH];
+    struct iovec in_iov[TRANSPORT_BATCH];
+    struct iovec out_iov[TRANSPORT_BATCH];
+    size_t batch_message[TRANSPORT_BATCH]; /* which received message a datagram is */
+    union net_address peers[TRANSPORT_BATCH];
     struct {
         _Alignas(struct cmsghdr) uint8_t in[UDP_CONTROL_LEN];
         _Alignas(struct cmsghdr) uint8_t out[UDP_CONTROL_LEN];
         struct udp_received received;
-    } control[ANSWER_MAX_BATCH];
-    uint8_t requests[ANSWER_MAX_BATCH][REQUEST_MAX_LEN];
-    uint8_t replies[ANSWER_MAX_BATCH][REQUEST_MAX_LEN];
+    } control[TRANSPORT_BATCH];
+    uint8_t requests[TRANSPORT_BATCH][BUFFER_LEN];
+    uint8_t replies[TRANSPORT_BATCH][BUFFER_LEN];
 };
 
 static void count(struct mmsg_transport *t, enum transport_event event, size_t num)
@@ -67,7 +70,7 @@ static enum nts_status mmsg_open(void **transport, const struct transport_socket
 
 static int receive_from(struct mmsg_transport *t, int fd)
 {
-    for (size_t i = 0; i < ANSWER_MAX_BATCH; i++) {
+    for (size_t i = 0; i < TRANSPORT_BATCH; i++) {
         t->in_iov[i] = (struct iovec){.iov_base = t->requests[i], .iov_len = REQUEST_MAX_LEN};
         t->in[i].msg_hdr = (struct msghdr){
             .msg_name = &t->peers[i],
@@ -78,7 +81,7 @@ static int receive_from(struct mmsg_transport *t, int fd)
             .msg_controllen = UDP_CONTROL_LEN,
         };
     }
-    return recvmmsg(fd, t->in, ANSWER_MAX_BATCH, MSG_DONTWAIT, NULL);
+    return recvmmsg(fd, t->in, TRANSPORT_BATCH, MSG_DONTWAIT, NULL);
 }
 
 static void take_messages(struct mmsg_transport *t, size_t num)
