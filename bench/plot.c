@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 /* Two panels, one above the other, with the rate as their common axis. */
-#define WIDTH        720
+#define WIDTH        740
 #define PANEL_HEIGHT 220
 #define LEFT         80
-#define RIGHT        20
+#define RIGHT        40 /* half of the last number on the axis */
 #define TOP          40
 #define GAP          50
 #define PANEL_WIDTH  (WIDTH - LEFT - RIGHT)
