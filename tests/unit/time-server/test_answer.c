@@ -397,17 +397,21 @@ static void a_full_mixed_batch(void)
     }
     answer_batch(engine, batch, ANSWER_MAX_BATCH, &context);
     uint64_t last_transmit = 0;
+    unsigned num_naks = 0;
+    unsigned num_short = 0;
     for (size_t i = 0; i < ANSWER_MAX_BATCH; i++) {
         switch (i % 5) {
         case 1:
             cr_assert_eq(batch[i].reply_len, 84);
             cr_assert_eq(load_u32(replies[i] + 12), NTP_KISS_NTSN);
+            num_naks++;
             continue;
         case 2:
             cr_assert_eq(batch[i].reply_len, 48);
             break;
         case 3:
             cr_assert_eq(batch[i].reply_len, 0);
+            num_short++;
             continue;
         default:
             cr_assert_eq(open_reply(&clients[i], ring, &batch[i]), i % 8 + 1);
@@ -417,9 +421,9 @@ static void a_full_mixed_batch(void)
         last_transmit = transmit;
     }
     const struct answer_counters *counters = answer_engine_counters(engine);
-    cr_assert_eq(counter_read(&counters->events[ANSWER_REQUESTS]), 64);
-    cr_assert_eq(counter_read(&counters->events[ANSWER_NAKS]), 13);
-    cr_assert_eq(counter_read(&counters->by_cause[NTS_ERR_TOO_SHORT]), 13);
+    cr_assert_eq(counter_read(&counters->events[ANSWER_REQUESTS]), ANSWER_MAX_BATCH);
+    cr_assert_eq(counter_read(&counters->events[ANSWER_NAKS]), num_naks);
+    cr_assert_eq(counter_read(&counters->by_cause[NTS_ERR_TOO_SHORT]), num_short);
     answer_engine_destroy(engine);
     snapshot_unref(&ring->snapshot);
 }
