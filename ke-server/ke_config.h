@@ -28,8 +28,9 @@ struct ke_config {
     int64_t max_connections;
     int64_t deadline_ms;
     int64_t linger_ms;
-    const char *user; /* NULL: stay who we are */
-    int log_level;    /* enum log_level */
+    union net_address metrics; /* of no family: none */
+    const char *user;          /* NULL: stay who we are */
+    int log_level;             /* enum log_level */
 };
 
 /* The table for config_load and the reference page. */

@@ -1,9 +1,11 @@
 /* What a worker of nts-ke-server counts: events, and one counter per status that a session can end
- * with. One writer each, any number of readers. */
+ * with, beside what handshakes and responses agreed on. One writer each, any number of readers. */
 #ifndef NTS_KE_COUNTERS_H
 #define NTS_KE_COUNTERS_H
 
 #include "base/status.h"
+#include "crypto/aead.h"
+#include "handshake_counters.h"
 #include "runtime/counter.h"
 
 #include <stdint.h>
@@ -31,6 +33,8 @@ enum ke_event {
 
 struct ke_counters {
     counter values[KE_NUM_COUNTERS];
+    counter by_aead[AEAD_NUM_ALGORITHMS]; /* responses with cookies */
+    struct handshake_counters handshakes;
 };
 
 static inline void count_event(struct ke_counters *counters, enum ke_event event)

@@ -1,8 +1,10 @@
 /* nts-ke-server: hands out NTS cookies over TLS (RFC 8915, section 4). The control thread: start,
  * reload, stop. What serves clients is in worker.c. */
+#include "base/clock_time.h"
 #include "crypto/boringssl.h"
 #include "crypto/secret_mem.h"
 #include "ke_counters.h"
+#include "ke_metrics.h"
 #include "live_files.h"
 #include "runtime/command_line.h"
 #include "runtime/control.h"
@@ -27,6 +29,7 @@ struct server {
     struct worker *workers;
     size_t num_workers;
     size_t num_running;
+    struct ke_metrics metrics;
 };
 
 /* --check: everything that a start would look at, short of sockets. */
@@ -150,6 +153,12 @@ static void log_ready(const struct server *server)
         address_format(text, &addresses[i]);
         log_info("ke.listening", "address=%s", text);
     }
+    const union net_address *metrics = &server->files.initial->config.metrics;
+    if (metrics->sa.sa_family != AF_UNSPEC) {
+        char text[ADDRESS_TEXT_LEN];
+        address_format(text, metrics);
+        log_info("metrics.listening", "address=%s", text);
+    }
     log_info("ke.ready", "workers=%zu version=%s tls=\"%s\"", server->num_workers, NTS_VERSION,
              boringssl_version());
 }
@@ -170,15 +179,24 @@ static enum nts_status start(struct server *server, const char *config_path, str
     if (status != NTS_OK) {
         return status;
     }
+    status = metrics_server_open(&server->metrics.server, &config->metrics, error);
+    if (status != NTS_OK) {
+        return status;
+    }
     status = sandbox_drop_user(config->user, error);
     if (status != NTS_OK) {
         return status;
     }
     warn_of_weaknesses(server);
+    status = ke_metrics_start(&server->metrics, error);
+    if (status != NTS_OK) {
+        return status;
+    }
     status = start_workers(server, error);
     if (status != NTS_OK) {
         return status;
     }
+    ke_metrics_serve(&server->metrics, server->workers, server->num_workers, &server->files);
     log_ready(server);
     return NTS_OK;
 }
@@ -214,6 +232,7 @@ static void look_at_files(struct server *server, unsigned events)
     bool reload = (events & CONTROL_RELOAD) != 0;
     if (reload && live_files_reload_settings(&server->files)) {
         publish(server);
+        ke_metrics_settings(&server->metrics, server->files.settings);
         live_files_log_settings(&server->files);
     }
     /* Asked without an event too: not every file system gives one. */
@@ -225,6 +244,16 @@ static void look_at_files(struct server *server, unsigned events)
     keyring_service_tick(&server->files.keyring);
 }
 
+static void look_after_workers(struct server *server)
+{
+    size_t num_alive = 0;
+    for (size_t i = 0; i < server->num_running; i++) {
+        num_alive += heartbeat_look(&server->workers[i].heartbeat, mono_time_ns()) ? 1 : 0;
+        worker_wake(&server->workers[i]);
+    }
+    atomic_store(&server->metrics.num_alive, num_alive);
+}
+
 /* Until every worker has ended. The first signal to stop is a polite one. */
 static void run(struct server *server)
 {
@@ -234,6 +263,7 @@ static void run(struct server *server)
     while (num_ended < server->num_running) {
         unsigned events = control_wait(server->signal_fd, fds, 2, TICK_INTERVAL_MS);
         look_at_files(server, events);
+        look_after_workers(server);
         if ((events & CONTROL_DUMP) != 0) {
             log_sums(server);
             keyring_service_log_status(&server->files.keyring);
@@ -241,6 +271,7 @@ static void run(struct server *server)
         if ((events & CONTROL_STOP) != 0) {
             stopping = stopping == WORKER_RUN ? WORKER_STOP : WORKER_STOP_NOW;
             log_info("ke.stopping", "mode=%s", stopping == WORKER_STOP ? "graceful" : "at-once");
+            metrics_server_enter(&server->metrics.server, METRICS_STOPPING);
             request_stop(server, stopping);
         }
         uint64_t num;
@@ -250,6 +281,7 @@ static void run(struct server *server)
             if (stopping == WORKER_RUN) {
                 /* One has failed: what restarts this process restores all of it. */
                 stopping = WORKER_STOP;
+                metrics_server_enter(&server->metrics.server, METRICS_STOPPING);
                 request_stop(server, stopping);
             }
         }
@@ -271,6 +303,7 @@ static int join_workers(struct server *server)
 
 static void close_server(struct server *server)
 {
+    metrics_server_close(&server->metrics.server); /* it reads what goes now */
     for (size_t i = 0; i < server->num_workers; i++) {
         worker_close(&server->workers[i]);
     }
@@ -294,7 +327,7 @@ int main(int argc, char **argv)
     if (command.check) {
         return check(command.config_path);
     }
-    struct server server = {0};
+    struct server server = {.metrics.server.fd = -1};
     struct error error;
     sandbox_hide_memory();
     if (start(&server, command.config_path, &error) == NTS_OK) {

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "base/clock_time.h"
 #include "crypto/secret_mem.h"
 #include "response.h"
 
@@ -11,6 +12,7 @@ enum nts_status session_open(struct session *session, const struct ke_service *s
 {
     session->state = SESSION_HANDSHAKE;
     session->family = family;
+    session->opened_ns = service->now_ns;
     session->request_len = 0;
     session->ssl = SSL_new(service->settings->tls);
     session->input = BIO_new(BIO_s_mem());
@@ -100,6 +102,7 @@ static void answer(struct session *session, const struct ke_service *service)
         response.time_server = time_servers_choose(&settings->time_servers, session->family,
                                                    &negotiation.wish, service->random);
         count_event(service->counters, KE_EVENT_RESPONSES);
+        counter_add(&service->counters->by_aead[keys.aead->index], 1);
     } else {
         status = NTS_ERR_NO_AGREEMENT;
     }
@@ -117,6 +120,8 @@ static void shake_hands(struct session *session, const struct ke_service *servic
     if (done == 1) {
         session->state = SESSION_REQUEST;
         count_event(service->counters, KE_EVENT_HANDSHAKES);
+        handshake_count(&service->counters->handshakes, session->ssl,
+                        mono_time_ns() - session->opened_ns);
     } else if (SSL_get_error(session->ssl, done) != SSL_ERROR_WANT_READ) {
         end(session, service, NTS_ERR_TLS);
     }

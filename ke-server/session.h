@@ -1,6 +1,6 @@
 /* One NTS-KE connection as a state machine on memory: TLS octets in, TLS octets out (RFC 8915,
- * sections 3 and 4). No socket and no clock; whoever owns the connection brings what arrived and
- * says when time is up. A session belongs to one thread.
+ * sections 3 and 4). No socket, and no clock but to measure; whoever owns the connection brings
+ * what arrived and says when time is up. A session belongs to one thread.
  *
  *   HANDSHAKE --handshake done--> REQUEST --answered, refused, failed--> ENDED
  *
@@ -30,7 +30,8 @@ struct session {
     BIO *input;  /* owned by ssl */
     BIO *output; /* owned by ssl */
     enum session_state state;
-    int family; /* of the connection: AF_INET or AF_INET6 */
+    int family;        /* of the connection: AF_INET or AF_INET6 */
+    int64_t opened_ns; /* monotonic */
     size_t request_len;
     /* One octet more than a request may have, so that what stands behind one is seen. */
     uint8_t request[KE_REQUEST_MAX_LEN + 1];

@@ -184,3 +184,8 @@ int64_t tls_context_time_left_s(const SSL_CTX *ctx)
 {
     return boringssl_time_left_s(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx)));
 }
+
+int64_t tls_context_not_after_s(const SSL_CTX *ctx)
+{
+    return boringssl_unix_time_s(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx)));
+}

@@ -16,4 +16,7 @@ NTS_MUST_CHECK enum nts_status tls_context_open(SSL_CTX **ctx, const char *certi
 /* tls_context_time_left_s returns the seconds until the certificate expires. */
 int64_t tls_context_time_left_s(const SSL_CTX *ctx);
 
+/* tls_context_not_after_s returns when the certificate expires, in seconds since 1970. */
+int64_t tls_context_not_after_s(const SSL_CTX *ctx);
+
 #endif

@@ -212,6 +212,7 @@ static enum nts_status serve(struct worker *worker)
 {
     struct ke_service service = {.random = &worker->random, .counters = &worker->counters};
     while (!is_finished(worker)) {
+        heartbeat_turn(&worker->heartbeat);
         enum nts_status status = wait_for_work(worker);
         if (status != NTS_OK) {
             return status;
@@ -286,6 +287,11 @@ enum nts_status worker_start(struct worker *worker, struct error *error)
         *error = worker->error;
     }
     return worker->start_status;
+}
+
+void worker_wake(struct worker *worker)
+{
+    notify(worker->wake_fd);
 }
 
 void worker_request_stop(struct worker *worker, enum worker_stop stop)

@@ -6,6 +6,7 @@
 #include "connection.h"
 #include "crypto/random.h"
 #include "listener.h"
+#include "runtime/heartbeat.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -27,6 +28,7 @@ struct worker {
     atomic_int stop;               /* enum worker_stop */
     struct snapshot_slot settings; /* struct ke_settings */
     struct snapshot_slot keyring;  /* struct keyring */
+    struct heartbeat heartbeat;
     pthread_t thread;
     sem_t started;
 
@@ -56,6 +58,9 @@ void worker_publish(struct worker *worker, struct ke_settings *settings, struct 
 /* worker_start starts the thread, after both snapshots were published, and waits until it serves.
  * NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY if it cannot. */
 NTS_MUST_CHECK enum nts_status worker_start(struct worker *worker, struct error *error);
+
+/* worker_wake makes the worker turn once, even if there is nothing to do. */
+void worker_wake(struct worker *worker);
 
 /* worker_request_stop tells the worker to end. It writes to done_fd when it has. */
 void worker_request_stop(struct worker *worker, enum worker_stop stop);

@@ -56,6 +56,12 @@ static void count_cause(struct answer_engine *engine, enum nts_status cause)
     counter_add(&engine->counters.by_cause[cause], 1);
 }
 
+/* The position of the least power of two that is not below `num`. */
+static size_t batch_size_class(size_t num)
+{
+    return num <= 1 ? 0 : (size_t)(64 - __builtin_clzll(num - 1));
+}
+
 static void finish_reply(struct answer_engine *engine, struct datagram *datagram,
                          const struct writer *w)
 {
@@ -315,7 +321,9 @@ static void seal_all(struct answer_engine *engine, const struct answer_context *
         return;
     }
     aead_seal_batch(engine->aead_jobs, num);
+    size_t num_by_aead[AEAD_NUM_ALGORITHMS] = {0};
     for (size_t i = 0; i < num; i++) {
+        num_by_aead[engine->aead_jobs[i].aead->index]++;
         if (engine->aead_jobs[i].status != NTS_OK) {
             engine->exchanges[i].datagram->reply_len = 0;
             count_cause(engine, NTS_ERR_INTERNAL);
@@ -326,6 +334,9 @@ static void seal_all(struct answer_engine *engine, const struct answer_context *
         engine->seal_cost_ns += (cost_ns - engine->seal_cost_ns) / 8;
     }
     count(engine, ANSWER_ANSWERED_NTS, num);
+    for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
+        counter_add(&engine->counters.answered_by_aead[i], num_by_aead[i]);
+    }
 }
 
 void answer_batch(struct answer_engine *engine, struct datagram *batch, size_t num,
@@ -339,6 +350,7 @@ void answer_batch(struct answer_engine *engine, struct datagram *batch, size_t n
     response_clock_at(&clock, &context->clock, is_fit, now_ns);
     count(engine, ANSWER_BATCHES, 1);
     count(engine, ANSWER_REQUESTS, num);
+    counter_add(&engine->counters.batch_sizes[batch_size_class(num)], 1);
 
     parse_all(engine, batch, num, context, &clock);
     if (engine->num_exchanges > 0) {

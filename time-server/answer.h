@@ -48,26 +48,34 @@ struct answer_context {
 };
 
 #define ANSWER_EVENT_TABLE(X)                                                                      \
-    X(REQUESTS, "requests")                                                                        \
-    X(ANSWERED_PLAIN, "answered_plain")                                                            \
-    X(ANSWERED_NTS, "answered_nts")                                                                \
-    X(NAKS, "naks")                                                                                \
-    X(UNSYNCHRONISED_ANSWERS, "answered_unsynchronised")                                           \
-    X(COOKIES_MINTED, "cookies_minted")                                                            \
-    X(BATCHES, "batches")
+    X(REQUESTS, "requests", "datagrams received")                                                  \
+    X(ANSWERED_PLAIN, "answered_plain", "NTP requests answered without NTS")                       \
+    X(ANSWERED_NTS, "answered_nts", "NTS requests answered with time")                             \
+    X(NAKS, "naks", "NTS requests answered with an NTS NAK")                                       \
+    X(UNSYNCHRONISED_ANSWERS, "answered_unsynchronised", "answers that claim no good time")        \
+    X(COOKIES_MINTED, "cookies_minted", "fresh cookies given out in answers")                      \
+    X(BATCHES, "batches", "batches of datagrams answered in one go")
 
 enum answer_event {
-#define ANSWER_EVENT_ENUM(name, label) ANSWER_##name,
+#define ANSWER_EVENT_ENUM(name, label, text) ANSWER_##name,
     ANSWER_EVENT_TABLE(ANSWER_EVENT_ENUM)
 #undef ANSWER_EVENT_ENUM
         ANSWER_NUM_EVENTS
 };
+
+/* Batches of up to 1, 2, 4, ... ANSWER_MAX_BATCH datagrams. */
+#define ANSWER_NUM_BATCH_SIZES 6
+
+_Static_assert(1 << (ANSWER_NUM_BATCH_SIZES - 1) == ANSWER_MAX_BATCH,
+               "the last one is a full batch");
 
 /* Written by the engine's thread alone. */
 struct answer_counters {
     counter events[ANSWER_NUM_EVENTS];
     counter by_cause[NTS_NUM_STATUS];    /* why a request got silence or a NAK */
     counter opened_by_age[KEY_NUM_AGES]; /* cookies, by how their master key stands to the active */
+    counter answered_by_aead[AEAD_NUM_ALGORITHMS]; /* NTS answers */
+    counter batch_sizes[ANSWER_NUM_BATCH_SIZES];
 };
 
 struct answer_engine;

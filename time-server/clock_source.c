@@ -14,7 +14,7 @@
 static void set_unusable(struct clock_source *source, const char *trouble)
 {
     source->status.is_usable = false;
-    source->trouble = trouble;
+    source->status.trouble = trouble;
 }
 
 /* The reference id of a server one stratum below another: its IPv4 address, or the first four
@@ -86,7 +86,7 @@ static void set_usable(struct clock_source *source, int64_t now_ns)
 {
     source->status.is_usable = true;
     source->status.updated_at_ns = now_ns;
-    source->trouble = NULL;
+    source->status.trouble = NULL;
 }
 
 static void tick_fixed(struct clock_source *source, int64_t now_ns)
@@ -159,6 +159,7 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
     int64_t offset_ns;
     int64_t delay_ns;
     ntp_measure(&offset_ns, &delay_ns, header, source->asked_at_ns, received_ns);
+    source->status.offset_ns = offset_ns;
     int64_t distance_ns = offset_ns < 0 ? -offset_ns : offset_ns;
     delay_ns = delay_ns > 0 ? delay_ns : 0;
     /* The true offset is within half the delay of the measured one: a slow network alone does not

@@ -11,7 +11,6 @@
 struct clock_source {
     const struct clock_config *config;
     struct clock_status status; /* the newest */
-    const char *trouble;        /* why it is not usable; NULL if it is */
     uint32_t reference_id;      /* configured, or derived from the upstream server's address */
     int fd;                     /* upstream only, else -1 */
     union net_address server;

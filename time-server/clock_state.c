@@ -28,6 +28,23 @@ bool clock_is_fit(const struct clock_status *status, const struct clock_limits *
            limits->max_root_distance_ns;
 }
 
+const char *clock_trouble(const struct clock_status *status, const struct clock_limits *limits,
+                          int64_t now_ns)
+{
+    if (clock_is_fit(status, limits, now_ns)) {
+        return NULL;
+    }
+    if (!status->is_usable && status->trouble != NULL) {
+        return status->trouble;
+    }
+    if (status->stratum < 1 || status->stratum > NTP_MAX_STRATUM) {
+        return "the stratum is not one that a server can have";
+    }
+    return now_ns - status->updated_at_ns > limits->holdover_ns
+               ? "nothing heard from the source for longer than holdover_s"
+               : "root distance is above max_root_distance_ms";
+}
+
 int8_t clock_precision(void)
 {
     /* The least difference between two readings that differ. */

@@ -18,6 +18,8 @@ struct clock_status {
     int64_t reference_ns;  /* when the clock was last set or corrected */
     int64_t root_delay_ns;
     int64_t root_dispersion_ns; /* at updated_at_ns */
+    int64_t offset_ns;          /* of the source's clock to ours, where one was measured */
+    const char *trouble;        /* why the source does not vouch for the clock, static text */
     uint32_t reference_id;
     uint8_t leap;
     uint8_t stratum;
@@ -39,6 +41,11 @@ int64_t clock_root_dispersion_ns(const struct clock_status *status, int64_t now_
  * the limit. */
 bool clock_is_fit(const struct clock_status *status, const struct clock_limits *limits,
                   int64_t now_ns);
+
+/* clock_trouble returns why the clock is not fit at `now_ns`, one line for people; NULL if it is.
+ */
+const char *clock_trouble(const struct clock_status *status, const struct clock_limits *limits,
+                          int64_t now_ns);
 
 /* clock_precision measures the precision of CLOCK_REALTIME as log2 seconds (RFC 5905, section
  * 7.3). */

@@ -87,6 +87,11 @@ static void log_ready(const struct time_server *server)
         address_format(text, &addresses[i]);
         log_info("time.listening", "address=%s", text);
     }
+    if (server->config.metrics.sa.sa_family != AF_UNSPEC) {
+        char text[ADDRESS_TEXT_LEN];
+        address_format(text, &server->config.metrics);
+        log_info("metrics.listening", "address=%s", text);
+    }
     if (!secret_memory_is_locked()) {
         log_warning("secrets.not_locked",
                     "reason=\"keys may be swapped out: raise RLIMIT_MEMLOCK\"");
@@ -116,6 +121,7 @@ static int run(struct time_server *server)
     }
     log_ready(server);
     control(server, signal_fd);
+    time_server_stopping(server);
     time_server_log_counters(server);
     time_server_close(server);
     close(signal_fd);
@@ -128,6 +134,7 @@ int main(int argc, char **argv)
     struct server_command command;
     struct time_server server = {
         .clock_source = {.fd = -1},
+        .metrics = {.fd = -1},
     };
     struct error error;
     struct server_program self = program;

@@ -4,6 +4,7 @@
 #include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
+#include "time_metrics.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -140,10 +141,15 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
         status = bind_sockets(server, error);
     }
     if (status == NTS_OK) {
+        status = metrics_server_open(&server->metrics, &server->config.metrics, error);
+    }
+    if (status == NTS_OK) {
         status = sandbox_drop_user(server->config.user, error);
     }
     if (status == NTS_OK) {
         keyring_service_warn_if_unreadable(&server->keyring);
+        const struct metrics_source source = time_metrics_source(server);
+        status = metrics_server_start(&server->metrics, &source, error);
     }
     return status;
 }
@@ -164,7 +170,7 @@ static enum nts_status start_on(struct time_server *server, const struct transpo
     return NTS_OK;
 }
 
-enum nts_status time_server_start(struct time_server *server, struct error *error)
+static enum nts_status start_workers(struct time_server *server, struct error *error)
 {
     if (server->config.transport == TRANSPORT_RECVMMSG) {
         return start_on(server, &transport_recvmmsg, error);
@@ -173,9 +179,26 @@ enum nts_status time_server_start(struct time_server *server, struct error *erro
     if (status != NTS_OK && server->num_running == 0 &&
         server->config.transport == TRANSPORT_AUTO) {
         log_warning("transport.fallback", "transport=recvmmsg reason=\"%s\"", error->text);
+        server->has_fallen_back = true;
         status = start_on(server, &transport_recvmmsg, error);
     }
     return status;
+}
+
+enum nts_status time_server_start(struct time_server *server, struct error *error)
+{
+    enum nts_status status = start_workers(server, error);
+    if (status == NTS_OK) {
+        server->started_at_s = real_time_ns() / NS_PER_S;
+        atomic_store(&server->num_alive, server->num_workers);
+        metrics_server_enter(&server->metrics, METRICS_SERVING);
+    }
+    return status;
+}
+
+void time_server_stopping(struct time_server *server)
+{
+    metrics_server_enter(&server->metrics, METRICS_STOPPING);
 }
 
 void time_server_reload(struct time_server *server)
@@ -207,8 +230,7 @@ void time_server_reload(struct time_server *server)
 
 void time_server_post_clock(struct time_server *server)
 {
-    const struct clock_source *source = &server->clock_source;
-    const struct clock_status *status = &source->status;
+    const struct clock_status *status = &server->clock_source.status;
     const struct clock_limits *limits = &server->workers[0].clock_limits;
     int64_t now_ns = real_time_ns();
     bool is_fit = clock_is_fit(status, limits, now_ns);
@@ -226,16 +248,20 @@ void time_server_post_clock(struct time_server *server)
                  clock_root_dispersion_ns(status, now_ns) / 1000);
         return;
     }
-    const char *reason = source->trouble;
-    if (reason == NULL) {
-        reason = now_ns - status->updated_at_ns > limits->holdover_ns
-                     ? "nothing heard from the source for longer than holdover_s"
-                     : "root distance is above max_root_distance_ms";
-    }
-    log_warning("clock.unfit", "reason=\"%s\" effect=\"%s\"", reason,
+    log_warning("clock.unfit", "reason=\"%s\" effect=\"%s\"", clock_trouble(status, limits, now_ns),
                 server->config.unsynchronised == UNSYNCHRONISED_SILENT
                     ? "silence"
                     : "answers say unsynchronised");
+}
+
+static void look_after_workers(struct time_server *server)
+{
+    size_t num_alive = 0;
+    for (size_t i = 0; i < server->num_running; i++) {
+        num_alive += heartbeat_look(&server->workers[i].heartbeat, mono_time_ns()) ? 1 : 0;
+        worker_wake(&server->workers[i]);
+    }
+    atomic_store(&server->num_alive, num_alive);
 }
 
 void time_server_tick(struct time_server *server)
@@ -247,11 +273,12 @@ void time_server_tick(struct time_server *server)
         time_server_reload_keyring(server);
     }
     keyring_service_tick(&server->keyring);
+    look_after_workers(server);
 }
 
 void time_server_log_counters(const struct time_server *server)
 {
-#define LABEL_ONLY(name, label) label,
+#define LABEL_ONLY(name, label, ...) label,
     static const char *const event_labels[] = {ANSWER_EVENT_TABLE(LABEL_ONLY)};
     static const char *const transport_labels[] = {TRANSPORT_EVENT_TABLE(LABEL_ONLY)};
     static const char *const age_labels[] = {KEY_AGE_TABLE(LABEL_ONLY)};
@@ -283,7 +310,9 @@ void time_server_close(struct time_server *server)
     while (server->num_running > 0) {
         worker_stop(&server->workers[--server->num_running]);
     }
+    metrics_server_close(&server->metrics); /* it reads what goes now */
     for (size_t i = 0; i < server->num_workers; i++) {
+        worker_close(&server->workers[i]);
         snapshot_slot_clear(&server->workers[i].keyring);
         snapshot_slot_clear(&server->workers[i].settings);
         close(server->workers[i].sockets.wake_fd);

@@ -4,6 +4,7 @@
 #define NTS_TIME_SERVER_H
 
 #include "clock_source.h"
+#include "metrics/metrics_server.h"
 #include "service/keyring_service.h"
 #include "time_config.h"
 #include "worker.h"
@@ -23,10 +24,15 @@ struct time_server {
     size_t num_workers;
     size_t num_running;
     const struct transport_ops *transport;
+    bool has_fallen_back; /* to system calls: io_uring is forbidden */
+    struct metrics_server metrics;
+    int64_t started_at_s;
+    atomic_size_t num_alive; /* workers that turn; for the metrics thread */
 };
 
-/* time_server_open loads keyring and clock, binds the sockets and drops privileges. The
- * configuration has been loaded into server->config. On error the text says why. */
+/* time_server_open loads keyring and clock, binds the sockets, drops privileges, and starts the
+ * metrics thread. The configuration has been loaded into server->config. On error the text says
+ * why. */
 NTS_MUST_CHECK enum nts_status time_server_open(struct time_server *server, struct error *error);
 
 /* time_server_start starts the workers, on io_uring or, where that is forbidden and the
@@ -40,7 +46,8 @@ void time_server_reload(struct time_server *server);
  * keeps the keys in memory. */
 void time_server_reload_keyring(struct time_server *server);
 
-/* time_server_tick is called once a second: asks the clock source, and looks after the keyring. */
+/* time_server_tick is called once a second: asks the clock source, and looks after the keyring and
+ * the workers. */
 void time_server_tick(struct time_server *server);
 
 /* time_server_post_clock hands the workers what the clock source knows, and logs a change between
@@ -49,6 +56,9 @@ void time_server_post_clock(struct time_server *server);
 
 /* time_server_log_counters logs the counters of all workers together. */
 void time_server_log_counters(const struct time_server *server);
+
+/* time_server_stopping tells those who watch that the end is near. */
+void time_server_stopping(struct time_server *server);
 
 /* time_server_close stops the workers and frees everything. */
 void time_server_close(struct time_server *server);

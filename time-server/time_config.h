@@ -35,6 +35,7 @@ struct time_config {
     int unsynchronised; /* enum unsynchronised_policy */
     int transport;      /* enum transport_choice */
     int64_t receive_buffer_kib;
+    union net_address metrics; /* of no family: none */
     const char *user;
     int log_level;
 };

@@ -15,17 +15,19 @@
 #define TRANSPORT_BATCH 16
 
 #define TRANSPORT_EVENT_TABLE(X)                                                                   \
-    X(NO_BUFFERS, "receive_enobufs") /* the kernel had no buffer of ours left */                   \
-    X(REARMS, "receive_rearms")                                                                    \
-    X(TRUNCATED, "received_too_long")                                                              \
-    X(SENT, "sent")                                                                                \
-    X(SEND_DROPPED, "send_dropped") /* the socket's send buffer was full */                        \
-    X(SEND_ERRORS, "send_errors")
+    X(NO_BUFFERS, "receive_enobufs", "times that the kernel had no buffer of ours left")           \
+    X(REARMS, "receive_rearms", "multishot receives that ended and were started again")            \
+    X(RECEIVE_DROPS, "receive_drops", "datagrams that the kernel dropped: receive buffer full")    \
+    X(TRUNCATED, "received_too_long",                                                              \
+      "datagrams dropped because they are longer than any request")                                \
+    X(SENT, "sent", "datagrams given to the kernel to send")                                       \
+    X(SEND_DROPPED, "send_dropped", "replies dropped because the send buffer was full")            \
+    X(SEND_ERRORS, "send_errors", "replies that the kernel refused to send")
 
 _Static_assert(TRANSPORT_BATCH <= ANSWER_MAX_BATCH, "a batch is answered in one go");
 
 enum transport_event {
-#define TRANSPORT_EVENT_ENUM(name, label) TRANSPORT_##name,
+#define TRANSPORT_EVENT_ENUM(name, label, text) TRANSPORT_##name,
     TRANSPORT_EVENT_TABLE(TRANSPORT_EVENT_ENUM)
 #undef TRANSPORT_EVENT_ENUM
         TRANSPORT_NUM_EVENTS
@@ -42,6 +44,18 @@ struct transport_sockets {
 struct transport_counters {
     counter events[TRANSPORT_NUM_EVENTS];
 };
+
+/* transport_count_drops counts what the kernel has dropped at a socket since `*seen`, which is what
+ * it had said last. It says so with the next datagram that fits. */
+static inline void transport_count_drops(struct transport_counters *counters, uint32_t *seen,
+                                         const struct udp_received *received)
+{
+    if (received->num_dropped != *seen) {
+        counter_add(&counters->events[TRANSPORT_RECEIVE_DROPS],
+                    (uint32_t)(received->num_dropped - *seen));
+        *seen = received->num_dropped;
+    }
+}
 
 struct transport_ops {
     const char *name;

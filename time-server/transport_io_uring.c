@@ -36,6 +36,7 @@ struct uring_transport {
     struct ring_buffers buffers;
     struct transport_counters *counters;
     struct msghdr *templates; /* one per socket: how much room names and control messages get */
+    uint32_t *num_dropped;    /* one per socket: as the kernel said last */
     const int *fds;
     int wake_fd;
     uint64_t wake_count;
@@ -72,6 +73,7 @@ static void uring_close(void *transport)
     ring_close(&t->ring);
     ring_buffers_close(&t->buffers);
     free(t->templates);
+    free(t->num_dropped);
     free(t);
 }
 
@@ -94,9 +96,11 @@ static enum nts_status uring_open(void **transport, const struct transport_socke
     t->fds = sockets->fds;
     t->wake_fd = sockets->wake_fd;
     t->templates = calloc(sockets->num, sizeof(*t->templates));
-    status = t->templates == NULL ? error_set(error, NTS_ERR_NO_MEMORY, "out of memory")
-                                  : ring_buffers_open(&t->buffers, &t->ring, BUFFER_GROUP,
-                                                      NUM_BUFFERS, BUFFER_LEN, error);
+    t->num_dropped = calloc(sockets->num, sizeof(*t->num_dropped));
+    status = t->templates == NULL || t->num_dropped == NULL
+                 ? error_set(error, NTS_ERR_NO_MEMORY, "out of memory")
+                 : ring_buffers_open(&t->buffers, &t->ring, BUFFER_GROUP, NUM_BUFFERS, BUFFER_LEN,
+                                     error);
     if (status == NTS_OK) {
         status = ring_register_files(&t->ring, sockets->fds, (unsigned)sockets->num, error);
     }
@@ -137,6 +141,7 @@ static void take_datagram(struct uring_transport *t, uint32_t socket_index, int 
         .msg_controllen = out->controllen,
     };
     udp_control_read(&slot->received, &message);
+    transport_count_drops(t->counters, &t->num_dropped[socket_index], &slot->received);
     memcpy(&slot->peer, io_uring_recvmsg_name(out), out->namelen);
     slot->buffer_id = buffer_id;
     slot->socket_index = socket_index;

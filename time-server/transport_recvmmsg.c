@@ -14,8 +14,9 @@ struct mmsg_transport {
     struct transport_counters *counters;
     struct pollfd *polled; /* the sockets, then wake_fd */
     size_t num_sockets;
-    size_t next_socket; /* whose turn it is: no socket waits behind a busy one */
-    int fd;             /* the socket that the batch came from */
+    size_t next_socket;    /* whose turn it is: no socket waits behind a busy one */
+    int fd;                /* the socket that the batch came from */
+    uint32_t *num_dropped; /* one per socket: as the kernel said last */
     struct tx_sampler sampler;
     size_t num_datagrams;
     struct datagram batch[TRANSPORT_BATCH];
@@ -43,6 +44,7 @@ static void mmsg_close(void *transport)
 {
     struct mmsg_transport *t = transport;
     free(t->polled);
+    free(t->num_dropped);
     free(t);
 }
 
@@ -51,14 +53,17 @@ static enum nts_status mmsg_open(void **transport, const struct transport_socket
 {
     struct mmsg_transport *t = calloc(1, sizeof(*t));
     struct pollfd *polled = calloc(sockets->num + 1, sizeof(*polled));
-    if (t == NULL || polled == NULL) {
+    uint32_t *num_dropped = calloc(sockets->num, sizeof(*num_dropped));
+    if (t == NULL || polled == NULL || num_dropped == NULL) {
         free(t);
         free(polled);
+        free(num_dropped);
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
     t->counters = counters;
     tx_sampler_init(&t->sampler);
     t->polled = polled;
+    t->num_dropped = num_dropped;
     t->num_sockets = sockets->num;
     for (size_t i = 0; i < sockets->num; i++) {
         polled[i] = (struct pollfd){.fd = sockets->fds[i], .events = POLLIN};
@@ -84,19 +89,21 @@ static int receive_from(struct mmsg_transport *t, int fd)
     return recvmmsg(fd, t->in, TRANSPORT_BATCH, MSG_DONTWAIT, NULL);
 }
 
-static void take_messages(struct mmsg_transport *t, size_t num)
+static void take_messages(struct mmsg_transport *t, size_t socket_index, size_t num)
 {
     for (size_t i = 0; i < num; i++) {
         if ((t->in[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
             count(t, TRANSPORT_TRUNCATED, 1);
             continue;
         }
-        udp_control_read(&t->control[i].received, &t->in[i].msg_hdr);
+        struct udp_received *received = &t->control[i].received;
+        udp_control_read(received, &t->in[i].msg_hdr);
+        transport_count_drops(t->counters, &t->num_dropped[socket_index], received);
         t->batch_message[t->num_datagrams] = i;
         t->batch[t->num_datagrams++] = (struct datagram){
             .data = t->requests[i],
             .len = t->in[i].msg_len,
-            .rx_time_ns = t->control[i].received.rx_time_ns,
+            .rx_time_ns = received->rx_time_ns,
             .reply = t->replies[i],
         };
     }
@@ -128,7 +135,7 @@ static size_t mmsg_receive(void *transport, struct datagram **batch)
         t->fd = t->polled[at].fd;
         int num = receive_from(t, t->fd);
         if (num > 0) {
-            take_messages(t, (size_t)num);
+            take_messages(t, at, (size_t)num);
             t->next_socket = (at + 1) % t->num_sockets;
             break;
         }

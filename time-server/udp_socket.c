@@ -9,6 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+_Static_assert(CMSG_SPACE(sizeof(struct scm_timestamping)) + CMSG_SPACE(sizeof(uint32_t)) +
+                       CMSG_SPACE(sizeof(struct in6_pktinfo)) <=
+                   UDP_CONTROL_LEN,
+               "there is room for all that a datagram brings");
+
 static bool set_option(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
@@ -31,6 +36,7 @@ static bool set_options(int fd, const union net_address *address, int receive_bu
     if (!set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !udp_socket_timestamps(fd)) {
         return false;
     }
+    set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1); /* without it nobody counts them */
     if (is_ipv6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
         return false;
     }
@@ -74,9 +80,12 @@ void udp_control_read(struct udp_received *received, struct msghdr *message)
 {
     received->rx_time_ns = 0;
     received->has_local = false;
+    received->num_dropped = 0; /* the kernel does not say zero */
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
             received->rx_time_ns = software_time_ns(c);
+        } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(&received->num_dropped, CMSG_DATA(c), sizeof(received->num_dropped));
         } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof(info));

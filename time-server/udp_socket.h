@@ -1,5 +1,6 @@
 /* UDP sockets as the server wants them, and the control messages that come and go with each
- * datagram: the kernel's receive timestamp, and the address that was asked. */
+ * datagram: the kernel's receive timestamp, the address that was asked, and how many were dropped.
+ */
 #ifndef NTS_TIME_UDP_SOCKET_H
 #define NTS_TIME_UDP_SOCKET_H
 
@@ -7,7 +8,7 @@
 
 #include <sys/types.h>
 
-#define UDP_CONTROL_LEN 128 /* timestamp and packet info, either family */
+#define UDP_CONTROL_LEN 128 /* timestamp, drops and packet info, either family */
 
 /* udp_socket_open binds a socket to `address`, shared with other workers (SO_REUSEPORT). If the
  * address is a wildcard, the socket reports which address was asked. NTS_ERR_SYSTEM. */
@@ -23,6 +24,7 @@ struct udp_received {
     bool has_local;     /* the address that was asked is known */
     union net_address local;
     unsigned interface;
+    uint32_t num_dropped; /* at this socket since it was opened, before this one; wraps */
 };
 
 void udp_control_read(struct udp_received *received, struct msghdr *message);

@@ -26,6 +26,7 @@ static void serve(struct worker *worker, void *transport)
     };
     while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
         struct datagram *batch;
+        heartbeat_turn(&worker->heartbeat);
         size_t num = worker->transport->receive(transport, &batch);
         context.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
         if (num == 0) {
@@ -102,6 +103,10 @@ void worker_stop(struct worker *worker)
     atomic_store(&worker->stop, true);
     worker_wake(worker);
     pthread_join(worker->thread, NULL);
+}
+
+void worker_close(struct worker *worker)
+{
     answer_engine_destroy(worker->engine);
     worker->engine = NULL;
 }

@@ -3,6 +3,7 @@
 #define NTS_TIME_WORKER_H
 
 #include "base/snapshot.h"
+#include "runtime/heartbeat.h"
 #include "transport.h"
 
 #include <pthread.h>
@@ -28,6 +29,7 @@ struct worker {
     struct snapshot_slot keyring;
     struct snapshot_slot settings;
     atomic_bool stop;
+    struct heartbeat heartbeat;
     struct transport_counters transport_counters;
     struct answer_engine *engine;
 
@@ -44,8 +46,11 @@ NTS_MUST_CHECK enum nts_status worker_start(struct worker *worker, struct error 
 /* worker_wake makes the worker look at its slots and its stop flag, even without traffic. */
 void worker_wake(struct worker *worker);
 
-/* worker_stop lets the worker answer the batch it is at, ends the thread and its engine. The slots
- * are the caller's to clear. */
+/* worker_stop lets the worker answer the batch it is at, and ends the thread. The counters stay. */
 void worker_stop(struct worker *worker);
+
+/* worker_close ends the engine with its counters, after worker_stop or without a start. The slots
+ * are the caller's to clear. */
+void worker_close(struct worker *worker);
 
 #endif

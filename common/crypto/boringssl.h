@@ -34,4 +34,7 @@ const char *boringssl_error_text(void);
 /* boringssl_time_left_s returns the seconds from now to `time`, negative if it is past. */
 int64_t boringssl_time_left_s(const ASN1_TIME *time);
 
+/* boringssl_unix_time_s returns `time` in seconds since 1970; INT64_MIN without memory. */
+int64_t boringssl_unix_time_s(const ASN1_TIME *time);
+
 #endif

@@ -12,19 +12,45 @@ static int64_t now_s(void)
     return real_time_ns() / NS_PER_S;
 }
 
+static void renew_report(struct keyring_service *service)
+{
+    const struct keyring *ring = service->ring;
+    int64_t now = now_s();
+    struct keyring_state state;
+    keyring_state_at(&state, ring, now);
+    pthread_mutex_lock(&service->report_lock);
+    service->report = (struct keyring_report){
+        .generation = ring->generation,
+        .num_keys = ring->num_keys,
+        .has_active = state.active != NULL,
+        .has_next = state.next != NULL,
+        .active_since_s = state.active != NULL ? state.active->activate_at_s : 0,
+        .next_activation_s = now + state.next_activation_s,
+        .last_expiry_s = now + state.last_expiry_s,
+    };
+    pthread_mutex_unlock(&service->report_lock);
+}
+
+void keyring_service_report(struct keyring_service *service, struct keyring_report *report)
+{
+    pthread_mutex_lock(&service->report_lock);
+    *report = service->report;
+    pthread_mutex_unlock(&service->report_lock);
+}
+
 static enum nts_status load(struct keyring_service *service, struct error *error)
 {
     struct keyring *fresh;
     enum nts_status status = keyring_watch_load(&service->watch, &fresh, error);
+    counter_add(&service->loads[status], 1);
     if (status != NTS_OK) {
-        service->num_refused[status]++;
         return status;
     }
-    service->num_loaded++;
     if (service->ring != NULL) {
         snapshot_unref(&service->ring->snapshot);
     }
     service->ring = fresh;
+    renew_report(service);
     return NTS_OK;
 }
 
@@ -33,7 +59,8 @@ enum nts_status keyring_service_open(struct keyring_service *service,
                                      const char *without_active_key, struct error *error)
 {
     const struct keyring_access access = {options->signer, options->node_key};
-    *service = (struct keyring_service){.without_active_key = without_active_key};
+    *service = (struct keyring_service){.without_active_key = without_active_key,
+                                        .report_lock = PTHREAD_MUTEX_INITIALIZER};
     enum nts_status status = keyring_watch_open(&service->watch, options->path, &access, error);
     if (status != NTS_OK) {
         service->watch.path = NULL;
@@ -120,7 +147,7 @@ void keyring_service_log_status(const struct keyring_service *service)
     uint64_t reloads[NTS_NUM_STATUS];
     for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
         labels[i] = status_label((enum nts_status)i);
-        reloads[i] = i == NTS_OK ? service->num_loaded : service->num_refused[i];
+        reloads[i] = counter_read(&service->loads[i]);
     }
     log_state(service, "keyring.status");
     log_counters("counters.keyring_loads", labels, reloads, NTS_NUM_STATUS);
@@ -164,6 +191,7 @@ void keyring_service_tick(struct keyring_service *service)
     int64_t now = now_s();
     const char *path = service->watch.path;
     keyring_state_at(&state, service->ring, now);
+    renew_report(service);
 
     log_active_key(service, &state);
     if (is_due(&service->said_no_active_s, state.active == NULL, now)) {

@@ -1,21 +1,37 @@
 /* The keyring as a server lives with it: loaded at the start, followed, and watched as time goes
  * by, for keys activate and expire with no reload. Everything that an operator wants to know of it
- * is logged when it changes. Control thread only. */
+ * is logged when it changes. Control thread only, but for keyring_service_report. */
 #ifndef NTS_SERVICE_KEYRING_SERVICE_H
 #define NTS_SERVICE_KEYRING_SERVICE_H
 
 #include "keys/keyring_watch.h"
+#include "runtime/counter.h"
 #include "service/keyring_options.h"
+
+#include <pthread.h>
 
 /* How often a warning is repeated while its cause lasts. */
 #define KEYRING_WARN_AGAIN_S 3600
+
+/* What others may know of the keyring: no key, and all times since 1970, so that it does not age.
+ */
+struct keyring_report {
+    uint64_t generation;
+    size_t num_keys;
+    bool has_active; /* as of the last tick */
+    bool has_next;
+    int64_t active_since_s;
+    int64_t next_activation_s;
+    int64_t last_expiry_s; /* of the last key that opens; meaningless without keys */
+};
 
 struct keyring_service {
     struct keyring *ring; /* one reference; NULL before the first load */
     struct keyring_watch watch;
     const char *without_active_key; /* what clients meet when no key seals, for the log */
-    uint64_t num_loaded;
-    uint64_t num_refused[NTS_NUM_STATUS]; /* by cause */
+    counter loads[NTS_NUM_STATUS];  /* by result */
+    pthread_mutex_t report_lock;
+    struct keyring_report report;
 
     /* What the log has said last. */
     bool said_active;
@@ -47,10 +63,14 @@ bool keyring_service_reload(struct keyring_service *service);
 void keyring_service_log_loaded(const struct keyring_service *service);
 
 /* keyring_service_tick logs what time has changed, and warns while no key is active, no key is
- * upcoming, or the last key nears its end. Once a second is often enough. */
+ * upcoming, or the last key nears its end. Renews the report. Once a second is often enough. */
 void keyring_service_tick(struct keyring_service *service);
 
 /* keyring_service_log_status logs where the keyring is in its life, and how reloads went. */
 void keyring_service_log_status(const struct keyring_service *service);
+
+/* keyring_service_report tells where the keyring is, as of the last load or tick. Any thread, once
+ * the service is open. */
+void keyring_service_report(struct keyring_service *service, struct keyring_report *report);
 
 #endif

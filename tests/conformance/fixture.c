@@ -120,6 +120,11 @@ static EVP_PKEY *make_key(void)
 
 void fixture_write_certificate(void)
 {
+    fixture_write_certificate_until(86400);
+}
+
+void fixture_write_certificate_until(long expires_in_s)
+{
     char names[128];
     EVP_PKEY *key = make_key();
     X509 *certificate = X509_new();
@@ -127,7 +132,7 @@ void fixture_write_certificate(void)
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), getpid());
     X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), expires_in_s);
     X509_NAME *name = X509_NAME_new();
     cr_assert(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
                                          (const unsigned char *)"conformance test", -1, -1, 0));

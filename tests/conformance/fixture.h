@@ -58,6 +58,9 @@ void fixture_write_keyring_to(const char *name, uint64_t generation,
  * localhost, 127.0.0.1, ::1 and fixture_ip; server.crt is its own CA file. */
 void fixture_write_certificate(void);
 
+/* fixture_write_certificate_until does so with one that expires in `expires_in_s`. */
+void fixture_write_certificate_until(long expires_in_s);
+
 /* fixture_seal makes a cookie under the key of that spec and returns its length. */
 size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec *spec,
                     const struct session_keys *keys);

@@ -424,6 +424,12 @@ static void a_full_mixed_batch(void)
     cr_assert_eq(counter_read(&counters->events[ANSWER_REQUESTS]), ANSWER_MAX_BATCH);
     cr_assert_eq(counter_read(&counters->events[ANSWER_NAKS]), num_naks);
     cr_assert_eq(counter_read(&counters->by_cause[NTS_ERR_TOO_SHORT]), num_short);
+    uint64_t num_answered = 0;
+    for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
+        cr_assert_gt(counter_read(&counters->answered_by_aead[i]), 0, "%s", aead_at(i)->name);
+        num_answered += counter_read(&counters->answered_by_aead[i]);
+    }
+    cr_assert_eq(num_answered, counter_read(&counters->events[ANSWER_ANSWERED_NTS]));
     answer_engine_destroy(engine);
     snapshot_unref(&ring->snapshot);
 }
@@ -431,4 +437,31 @@ static void a_full_mixed_batch(void)
 Test(answer, a_full_mixed_batch_answers_each_as_alone)
 {
     for_every_aead_path(a_full_mixed_batch);
+}
+
+Test(answer, batches_are_counted_by_the_power_of_two_that_holds_them)
+{
+    static const struct {
+        size_t num;
+        size_t size_class;
+    } cases[] = {{1, 0}, {2, 1}, {3, 2}, {4, 2}, {5, 3}, {8, 3}, {9, 4}, {16, 4}, {17, 5}, {32, 5}};
+    static const uint8_t too_short[4];
+    struct keyring *ring = make_ring(KEY_LAYOUT_CHRONY_SIV, 7);
+    struct answer_context context = make_context(ring);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct answer_engine *engine = answer_engine_create();
+        struct datagram batch[ANSWER_MAX_BATCH] = {0};
+        for (size_t j = 0; j < cases[i].num; j++) {
+            batch[j].data = too_short;
+            batch[j].len = sizeof(too_short);
+        }
+        answer_batch(engine, batch, cases[i].num, &context);
+        const struct answer_counters *counters = answer_engine_counters(engine);
+        for (size_t j = 0; j < ANSWER_NUM_BATCH_SIZES; j++) {
+            cr_assert_eq(counter_read(&counters->batch_sizes[j]), j == cases[i].size_class ? 1 : 0,
+                         "%zu datagrams, class %zu", cases[i].num, j);
+        }
+        answer_engine_destroy(engine);
+    }
+    snapshot_unref(&ring->snapshot);
 }

@@ -54,6 +54,26 @@ Test(clock_state, unfit_when_the_source_does_not_vouch)
     cr_assert_not(clock_is_fit(&s, &limits, 0), "nothing learnt yet");
 }
 
+Test(clock_state, trouble_is_named_as_long_as_there_is_one)
+{
+    struct clock_status s = good();
+    int64_t now_ns = s.updated_at_ns;
+    cr_assert_null(clock_trouble(&s, &limits, now_ns));
+    cr_assert_str_eq(clock_trouble(&s, &limits, now_ns + 601 * NS_PER_S),
+                     "nothing heard from the source for longer than holdover_s");
+    s.root_delay_ns = 41 * NS_PER_MS;
+    cr_assert_str_eq(clock_trouble(&s, &limits, now_ns),
+                     "root distance is above max_root_distance_ms");
+    s = good();
+    s.stratum = 16;
+    cr_assert_str_eq(clock_trouble(&s, &limits, now_ns),
+                     "the stratum is not one that a server can have");
+    s = good();
+    s.is_usable = false;
+    s.trouble = "no satellites";
+    cr_assert_str_eq(clock_trouble(&s, &limits, now_ns), "no satellites");
+}
+
 static void *post_many(void *argument)
 {
     for (int64_t i = 1; i <= 200000; i++) {

@@ -1,0 +1,33 @@
+/* What nts-ke-server tells those who watch it. */
+#ifndef NTS_KE_METRICS_H
+#define NTS_KE_METRICS_H
+
+#include "live_files.h"
+#include "metrics/metrics_server.h"
+#include "worker.h"
+
+struct ke_metrics {
+    struct metrics_server server;
+    const struct worker *workers; /* these are set before the phase is METRICS_SERVING */
+    size_t num_workers;
+    struct keyring_service *keyring;
+    int64_t started_at_s;
+
+    /* by the control thread, as they change */
+    _Atomic int64_t certificate_not_after_s;
+    atomic_size_t num_alive; /* workers that turn */
+};
+
+/* ke_metrics_start starts the metrics thread on the socket that metrics_server_open has bound, in
+ * METRICS_STARTING. NTS_ERR_SYSTEM. */
+NTS_MUST_CHECK enum nts_status ke_metrics_start(struct ke_metrics *metrics, struct error *error);
+
+/* ke_metrics_serve is called when the `num_workers` workers have started; they and `files` stay
+ * where they are until metrics_server_close. */
+void ke_metrics_serve(struct ke_metrics *metrics, const struct worker *workers, size_t num_workers,
+                      struct live_files *files);
+
+/* ke_metrics_settings tells of the settings in use. Control thread. */
+void ke_metrics_settings(struct ke_metrics *metrics, const struct ke_settings *settings);
+
+#endif
