@@ -58,12 +58,26 @@ const char *boringssl_error_text(void)
     return reason != NULL ? reason : "no reason given";
 }
 
-int64_t boringssl_time_left_s(const ASN1_TIME *time)
+/* Without a start: from now. */
+static int64_t seconds_between(const ASN1_TIME *start, const ASN1_TIME *end)
 {
     int days = 0;
     int seconds = 0;
-    if (ASN1_TIME_diff(&days, &seconds, NULL, time) != 1) {
+    if (ASN1_TIME_diff(&days, &seconds, start, end) != 1) {
         return INT64_MIN;
     }
     return (int64_t)days * 86400 + seconds;
+}
+
+int64_t boringssl_time_s(const ASN1_TIME *time)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int64_t time_s = epoch != NULL ? seconds_between(epoch, time) : INT64_MIN;
+    ASN1_TIME_free(epoch);
+    return time_s;
+}
+
+int64_t boringssl_time_left_s(const ASN1_TIME *time)
+{
+    return seconds_between(NULL, time);
 }

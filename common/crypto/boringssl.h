@@ -31,6 +31,9 @@ const char *boringssl_group_name(const SSL *ssl);
 /* boringssl_error_text returns the oldest reason in this thread's error queue, and empties it. */
 const char *boringssl_error_text(void);
 
+/* boringssl_time_s returns `time` in seconds since 1970, INT64_MIN if it is none. */
+int64_t boringssl_time_s(const ASN1_TIME *time);
+
 /* boringssl_time_left_s returns the seconds from now to `time`, negative if it is past. */
 int64_t boringssl_time_left_s(const ASN1_TIME *time);
 
