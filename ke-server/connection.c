@@ -182,11 +182,22 @@ static void go_on(struct connection_table *table, const struct ke_service *servi
     }
 }
 
+/* The address that a client came to, which a wildcard socket does not tell. */
+static void find_local(union net_address *local, int fd, int family)
+{
+    socklen_t len = sizeof(*local);
+    if (getsockname(fd, &local->sa, &len) != 0) {
+        *local = (union net_address){.sa.sa_family = (sa_family_t)family};
+    }
+}
+
 void connection_accept(struct connection_table *table, const struct ke_service *service, int fd,
                        int family)
 {
     struct connection *connection = table->free;
-    if (connection == NULL || session_open(&connection->session, service, family) != NTS_OK) {
+    union net_address local;
+    find_local(&local, fd, family);
+    if (connection == NULL || session_open(&connection->session, service, &local) != NTS_OK) {
         count_event(service->counters, KE_EVENT_REFUSED);
         close(fd);
         return;

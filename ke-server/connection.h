@@ -68,8 +68,9 @@ NTS_MUST_CHECK enum nts_status connection_table_open(struct connection_table *ta
 /* connection_table_close frees the slots, once none is open. */
 void connection_table_close(struct connection_table *table);
 
-/* connection_accept takes over a socket that a client of `family` opened. When all slots are taken
- * it is closed at once, and counted: a bounded farm says no rather than let everybody wait. */
+/* connection_accept takes over the socket of a client that came over `family`. When all slots are
+ * taken it is closed at once, and counted: a bounded farm says no rather than let everybody wait.
+ */
 void connection_accept(struct connection_table *table, const struct ke_service *service, int fd,
                        int family);
 

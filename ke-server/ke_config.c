@@ -9,6 +9,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#define CERTIFICATES_MAX 64
+
 #define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 static const char *const family_names[] = {
@@ -25,6 +27,38 @@ int ke_config_family_of(const struct ke_config_time_server *server)
     default:
         return time_server_family(server->name);
     }
+}
+
+/* Rules over several options, which no row of the table can have. */
+static const char *certificates_wrong(const struct ke_config *config)
+{
+    bool has_certificate = config->certificate.certificate != NULL;
+    bool has_key = config->certificate.private_key != NULL;
+    if (config->certificates.num > 0) {
+        return has_certificate || has_key
+                   ? "certificates: got a list, expected either that or \"certificate\" with "
+                     "\"private_key\", not both"
+                   : NULL;
+    }
+    if (!has_certificate) {
+        return "certificate: got nothing, expected a value, or a list of \"certificates\"";
+    }
+    return has_key ? NULL
+                   : "private_key: got nothing, expected a value: it goes with \"certificate\"";
+}
+
+enum nts_status ke_config_certificates(const struct certificate_files **list, size_t *num,
+                                       const struct ke_config *config, const char *path,
+                                       struct error *error)
+{
+    const char *wrong = certificates_wrong(config);
+    if (wrong != NULL) {
+        return error_set(error, NTS_ERR_CONFIG, "%s: %s", path, wrong);
+    }
+    bool is_list = config->certificates.num > 0;
+    *list = is_list ? config->certificates.items : &config->certificate;
+    *num = is_list ? config->certificates.num : 1;
+    return NTS_OK;
 }
 
 static const char *check_name(const void *field)
@@ -116,9 +150,27 @@ static const struct option_row time_server_rows[] = {
 static const struct option_table time_server_table = {time_server_rows, ROWS(time_server_rows),
                                                       sizeof(struct ke_config_time_server)};
 
+#define FILES_FIELD(field) offsetof(struct certificate_files, field)
+
+static const struct option_row certificate_rows[] = {
+    {.name = "certificate",
+     .type = OPTION_PATH,
+     .offset = FILES_FIELD(certificate),
+     .help = "PEM file with the certificate and its chain, leaf first"},
+    {.name = "private_key",
+     .type = OPTION_PATH,
+     .offset = FILES_FIELD(private_key),
+     .help = "PEM file with its private key, not readable by group or others"},
+};
+
+static const struct option_table certificate_table = {certificate_rows, ROWS(certificate_rows),
+                                                      sizeof(struct certificate_files)};
+
 static const struct option_row listen_element = {.type = OPTION_ADDRESS, .min = KE_PORT};
 static const struct option_row time_server_element = {
     .type = OPTION_OBJECT, .members = &time_server_table, .check = check_time_server};
+static const struct option_row certificate_element = {.type = OPTION_OBJECT,
+                                                      .members = &certificate_table};
 static const struct option_row aead_element = {
     .type = OPTION_INT, .min = 0, .max = 65535, .check = check_aead_id};
 
@@ -136,12 +188,25 @@ static const struct option_row rows[] = {
      .help = "TCP addresses to serve NTS-KE on"},
     {.name = "certificate",
      .type = OPTION_PATH,
-     .offset = FIELD(certificate),
-     .help = "PEM file with the certificate and its chain, leaf first"},
+     .offset = FIELD(certificate.certificate),
+     .default_json = "null",
+     .help = "PEM file with the certificate and its chain, leaf first; must be given, with "
+             "its key, unless `certificates` are. Both are followed, so that new ones are used as "
+             "soon as both are there"},
     {.name = "private_key",
      .type = OPTION_PATH,
-     .offset = FIELD(private_key),
+     .offset = FIELD(certificate.private_key),
+     .default_json = "null",
      .help = "PEM file with the private key, not readable by group or others"},
+    {.name = "certificates",
+     .type = OPTION_LIST,
+     .offset = FIELD(certificates),
+     .min = 1,
+     .max = CERTIFICATES_MAX,
+     .default_json = "null",
+     .element = &certificate_element,
+     .help = "instead of `certificate` and `private_key`: several, of which each client gets the "
+             "one that suits its name and signature algorithms, else the first"},
     KEYRING_OPTION_ROWS(offsetof(struct ke_config, keyring)),
     {.name = "time_servers",
      .type = OPTION_LIST,

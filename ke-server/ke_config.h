@@ -3,6 +3,7 @@
 #ifndef NTS_KE_CONFIG_H
 #define NTS_KE_CONFIG_H
 
+#include "certificate.h"
 #include "runtime/config.h"
 #include "service/keyring_options.h"
 
@@ -17,9 +18,9 @@ struct ke_config_time_server {
 enum ke_config_family { KE_CONFIG_ANY, KE_CONFIG_IPV4, KE_CONFIG_IPV6 };
 
 struct ke_config {
-    struct option_list listen; /* of union net_address */
-    const char *certificate;
-    const char *private_key;
+    struct option_list listen;            /* of union net_address */
+    struct certificate_files certificate; /* alone, or NULL and NULL */
+    struct option_list certificates;      /* of struct certificate_files */
     struct keyring_options keyring;
     struct option_list time_servers; /* of struct ke_config_time_server */
     struct option_list aead;         /* of int64_t */
@@ -35,6 +36,13 @@ struct ke_config {
 
 /* The table for config_load and the reference page. */
 extern const struct option_table ke_config_table;
+
+/* ke_config_certificates lists the certificates that are configured, in either of the two ways: one
+ * at least, in memory of the configuration. NTS_ERR_CONFIG with a text that names `path`, the file
+ * of the configuration, if that is none, half of one, or both ways at once. */
+NTS_MUST_CHECK enum nts_status ke_config_certificates(const struct certificate_files **list,
+                                                      size_t *num, const struct ke_config *config,
+                                                      const char *path, struct error *error);
 
 /* ke_config_family_of returns AF_INET, AF_INET6 or AF_UNSPEC: the family that is configured, else
  * the one that the name has by itself. */

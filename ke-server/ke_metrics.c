@@ -89,6 +89,7 @@ static void write_page(struct metrics_page *page, void *context)
     struct ke_metrics *metrics = context;
     struct health health = {0};
     struct sums sums;
+    uint64_t loads[NTS_NUM_STATUS] = {0};
     const struct service_identity identity = {"io_uring", metrics->started_at_s};
     service_metrics_build(page, &identity);
     judge(&health, metrics);
@@ -102,8 +103,12 @@ static void write_page(struct metrics_page *page, void *context)
     write_counters(page, &sums);
     write_handshakes(page, &sums);
     metrics_gauge(page, "nts_ke_certificate_not_after_timestamp_seconds", "seconds",
-                  "When the certificate expires, since 1970",
+                  "When the first of the certificates expires, since 1970",
                   (double)atomic_load(&metrics->certificate_not_after_s));
+    counters_sum(loads, metrics->certificate_loads, NTS_NUM_STATUS);
+    metrics_counters_by_status(page, "nts_ke_certificate_loads",
+                               "Loads of certificates, by result: ok, or why they were refused",
+                               "result", NTS_OK, loads);
     service_metrics_keyring(page, metrics->keyring);
 }
 
@@ -121,11 +126,16 @@ void ke_metrics_serve(struct ke_metrics *metrics, const struct worker *workers, 
     metrics->keyring = &files->keyring;
     metrics->started_at_s = real_time_ns() / NS_PER_S;
     atomic_store(&metrics->num_alive, num_workers);
-    ke_metrics_settings(metrics, files->settings);
+    ke_metrics_certificates(metrics, &files->certificates);
     metrics_server_enter(&metrics->server, METRICS_SERVING);
 }
 
-void ke_metrics_settings(struct ke_metrics *metrics, const struct ke_settings *settings)
+void ke_metrics_certificates(struct ke_metrics *metrics, const struct certificate_service *service)
 {
-    atomic_store(&metrics->certificate_not_after_s, tls_context_not_after_s(settings->tls));
+    atomic_store(&metrics->certificate_not_after_s,
+                 tls_contexts_first_not_after_s(service->contexts));
+    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
+        atomic_store_explicit(&metrics->certificate_loads[i], service->loads[i],
+                              memory_order_relaxed);
+    }
 }

@@ -14,7 +14,8 @@ struct ke_metrics {
     int64_t started_at_s;
 
     /* by the control thread, as they change */
-    _Atomic int64_t certificate_not_after_s;
+    _Atomic int64_t certificate_not_after_s; /* of the first to expire */
+    counter certificate_loads[NTS_NUM_STATUS];
     atomic_size_t num_alive; /* workers that turn */
 };
 
@@ -27,7 +28,7 @@ NTS_MUST_CHECK enum nts_status ke_metrics_start(struct ke_metrics *metrics, stru
 void ke_metrics_serve(struct ke_metrics *metrics, const struct worker *workers, size_t num_workers,
                       struct live_files *files);
 
-/* ke_metrics_settings tells of the settings in use. Control thread. */
-void ke_metrics_settings(struct ke_metrics *metrics, const struct ke_settings *settings);
+/* ke_metrics_certificates tells of the certificates in use. Control thread. */
+void ke_metrics_certificates(struct ke_metrics *metrics, const struct certificate_service *service);
 
 #endif

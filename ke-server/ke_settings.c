@@ -5,7 +5,6 @@
 static void settings_destroy(struct snapshot *snapshot)
 {
     struct ke_settings *settings = (struct ke_settings *)snapshot;
-    SSL_CTX_free(settings->tls);
     free((void *)settings->time_servers.list);
     config_free(&settings->config_memory);
     free(settings);
@@ -52,10 +51,6 @@ enum nts_status ke_settings_load(struct ke_settings **out, const char *path, str
         goto fail;
     }
     const struct ke_config *config = &settings->config;
-    status = tls_context_open(&settings->tls, config->certificate, config->private_key, error);
-    if (status != NTS_OK) {
-        goto fail;
-    }
     fill_policy(&settings->policy, config);
     status = fill_time_servers(&settings->time_servers, config);
     if (status != NTS_OK) {

@@ -1,5 +1,5 @@
-/* Everything that a reload can change, as one immutable snapshot that the workers share: the
- * configuration, the TLS context with certificate and key, the policy and the time servers. */
+/* What the configuration says and a reload can change, as one immutable snapshot that the workers
+ * share: the configuration, the policy and the time servers. */
 #ifndef NTS_KE_SETTINGS_H
 #define NTS_KE_SETTINGS_H
 
@@ -7,19 +7,17 @@
 #include "ke_config.h"
 #include "negotiate.h"
 #include "time_servers.h"
-#include "tls_context.h"
 
 struct ke_settings {
     struct snapshot snapshot; /* first member */
     struct ke_config config;
     struct config_memory config_memory;
-    SSL_CTX *tls;
     struct ke_policy policy; /* what the operator allows */
     struct time_servers time_servers;
 };
 
-/* ke_settings_load reads the file at `path` and what it points to, but not the keyring. `*settings`
- * gets one reference for the caller. Errors as from config_load and tls_context_open. */
+/* ke_settings_load reads the file at `path`, but nothing that it points to. `*settings` gets one
+ * reference for the caller. Errors as from config_load. */
 NTS_MUST_CHECK enum nts_status ke_settings_load(struct ke_settings **settings, const char *path,
                                                 struct error *error);
 

@@ -3,12 +3,20 @@
 #include "base/clock_time.h"
 #include "runtime/log.h"
 
-#include <inttypes.h>
-
-static void log_certificate(const struct ke_settings *settings)
+static enum nts_status open_certificates(struct live_files *files, struct error *error)
 {
-    log_info("certificate.loaded", "file=\"%s\" expires_in_days=%" PRId64,
-             settings->config.certificate, tls_context_time_left_s(settings->tls) / 86400);
+    const struct certificate_files *list;
+    size_t num;
+    enum nts_status status =
+        ke_config_certificates(&list, &num, &files->initial->config, files->config_path, error);
+    if (status == NTS_OK) {
+        status = certificate_service_open(&files->certificates, list, num, error);
+    }
+    if (status == NTS_OK) {
+        certificate_service_log_loaded(&files->certificates);
+        certificate_service_tick(&files->certificates);
+    }
+    return status;
 }
 
 enum nts_status live_files_load(struct live_files *files, const char *config_path,
@@ -23,7 +31,10 @@ enum nts_status live_files_load(struct live_files *files, const char *config_pat
     snapshot_ref(&files->initial->snapshot);
     const struct ke_config *config = &files->initial->config;
     log_set_level((enum log_level)config->log_level);
-    log_certificate(files->settings);
+    status = open_certificates(files, error);
+    if (status != NTS_OK) {
+        return status;
+    }
 
     status = keyring_service_open(&files->keyring, &config->keyring,
                                   "clients get Error 2 and no cookies", error);
@@ -43,17 +54,38 @@ enum nts_status live_files_load(struct live_files *files, const char *config_pat
 void live_files_close(struct live_files *files)
 {
     keyring_service_close(&files->keyring);
+    certificate_service_close(&files->certificates);
     if (files->settings != NULL) {
         snapshot_unref(&files->settings->snapshot);
         snapshot_unref(&files->initial->snapshot);
     }
 }
 
+/* All or nothing: a configuration counts only with the certificates that it names. */
+static enum nts_status reload(struct live_files *files, struct ke_settings **fresh,
+                              struct error *error)
+{
+    const struct certificate_files *list;
+    size_t num;
+    enum nts_status status = ke_settings_load(fresh, files->config_path, error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    status = ke_config_certificates(&list, &num, &(*fresh)->config, files->config_path, error);
+    if (status == NTS_OK) {
+        status = certificate_service_reload(&files->certificates, list, num, error);
+    }
+    if (status != NTS_OK) {
+        snapshot_unref(&(*fresh)->snapshot);
+    }
+    return status;
+}
+
 bool live_files_reload_settings(struct live_files *files)
 {
     struct error error;
     struct ke_settings *fresh;
-    if (ke_settings_load(&fresh, files->config_path, &error) != NTS_OK) {
+    if (reload(files, &fresh, &error) != NTS_OK) {
         log_error("config.refused", "kept=true reason=\"%s\"", error.text);
         return false;
     }
@@ -68,8 +100,8 @@ bool live_files_reload_settings(struct live_files *files)
     return true;
 }
 
-void live_files_log_settings(const struct live_files *files)
+void live_files_log_settings(struct live_files *files)
 {
     log_info("config.reloaded", "file=\"%s\"", files->config_path);
-    log_certificate(files->settings);
+    certificate_service_log_loaded(&files->certificates);
 }

@@ -117,25 +117,24 @@ static enum nts_status open_workers(struct server *server, struct error *error)
 /* After the privileges are gone: what a reload will not be able to read is worth knowing now. */
 static void warn_of_weaknesses(const struct server *server)
 {
-    const struct ke_config *config = &server->files.initial->config;
-    const char *const files[] = {config->certificate, config->private_key};
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        if (access(files[i], R_OK) != 0) {
-            log_warning("config.not_readable", "file=\"%s\" reason=\"not readable by this user\"",
-                        files[i]);
-        }
-    }
+    certificate_service_warn_if_unreadable(&server->files.certificates);
     keyring_service_warn_if_unreadable(&server->files.keyring);
     if (!secret_memory_is_locked()) {
         log_warning("secrets.not_locked", "reason=\"RLIMIT_MEMLOCK is too low\"");
     }
 }
 
+static void publish_to(struct server *server, struct worker *worker)
+{
+    struct live_files *files = &server->files;
+    worker_publish(worker, files->settings, files->certificates.contexts, files->keyring.ring);
+}
+
 static enum nts_status start_workers(struct server *server, struct error *error)
 {
     for (; server->num_running < server->num_workers; server->num_running++) {
         struct worker *worker = &server->workers[server->num_running];
-        worker_publish(worker, server->files.settings, server->files.keyring.ring);
+        publish_to(server, worker);
         enum nts_status status = worker_start(worker, error);
         if (status != NTS_OK) {
             return status;
@@ -213,7 +212,7 @@ static void log_sums(const struct server *server)
 static void publish(struct server *server)
 {
     for (size_t i = 0; i < server->num_running; i++) {
-        worker_publish(&server->workers[i], server->files.settings, server->files.keyring.ring);
+        publish_to(server, &server->workers[i]);
     }
 }
 
@@ -232,15 +231,20 @@ static void look_at_files(struct server *server, unsigned events)
     bool reload = (events & CONTROL_RELOAD) != 0;
     if (reload && live_files_reload_settings(&server->files)) {
         publish(server);
-        ke_metrics_settings(&server->metrics, server->files.settings);
         live_files_log_settings(&server->files);
     }
     /* Asked without an event too: not every file system gives one. */
+    if (certificate_service_follow(&server->files.certificates)) {
+        publish(server);
+        certificate_service_log_loaded(&server->files.certificates);
+    }
     if ((keyring_watch_changed(&server->files.keyring.watch) || reload) &&
         keyring_service_reload(&server->files.keyring)) {
         publish(server);
         keyring_service_log_loaded(&server->files.keyring);
     }
+    certificate_service_tick(&server->files.certificates);
+    ke_metrics_certificates(&server->metrics, &server->files.certificates);
     keyring_service_tick(&server->files.keyring);
 }
 
@@ -257,15 +261,18 @@ static void look_after_workers(struct server *server)
 /* Until every worker has ended. The first signal to stop is a polite one. */
 static void run(struct server *server)
 {
-    const int fds[] = {keyring_watch_fd(&server->files.keyring.watch), server->done_fd};
     enum worker_stop stopping = WORKER_RUN;
     uint64_t num_ended = 0;
     while (num_ended < server->num_running) {
-        unsigned events = control_wait(server->signal_fd, fds, 2, TICK_INTERVAL_MS);
+        /* A reload may change the descriptors of the files. */
+        const int fds[] = {keyring_watch_fd(&server->files.keyring.watch), server->done_fd,
+                           certificate_service_fd(&server->files.certificates)};
+        unsigned events = control_wait(server->signal_fd, fds, 3, TICK_INTERVAL_MS);
         look_at_files(server, events);
         look_after_workers(server);
         if ((events & CONTROL_DUMP) != 0) {
             log_sums(server);
+            certificate_service_log_status(&server->files.certificates);
             keyring_service_log_status(&server->files.keyring);
         }
         if ((events & CONTROL_STOP) != 0) {

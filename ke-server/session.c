@@ -8,13 +8,14 @@
 #include <openssl/err.h>
 #include <string.h>
 
-enum nts_status session_open(struct session *session, const struct ke_service *service, int family)
+enum nts_status session_open(struct session *session, const struct ke_service *service,
+                             const union net_address *local)
 {
     session->state = SESSION_HANDSHAKE;
-    session->family = family;
     session->opened_ns = service->now_ns;
+    session->local = *local;
     session->request_len = 0;
-    session->ssl = SSL_new(service->settings->tls);
+    session->ssl = tls_session_new(service->tls);
     session->input = BIO_new(BIO_s_mem());
     session->output = BIO_new(BIO_s_mem());
     if (session->ssl == NULL || session->input == NULL || session->output == NULL) {
@@ -99,8 +100,9 @@ static void answer(struct session *session, const struct ke_service *service)
             goto done;
         }
         response.sealing_key = keyring_sealing_key(service->keyring, keys.aead, service->now_s);
-        response.time_server = time_servers_choose(&settings->time_servers, session->family,
-                                                   &negotiation.wish, service->random);
+        response.time_server =
+            time_servers_choose(&settings->time_servers, session->local.sa.sa_family,
+                                &negotiation.wish, service->random);
         count_event(service->counters, KE_EVENT_RESPONSES);
         counter_add(&service->counters->by_aead[keys.aead->index], 1);
     } else {
@@ -116,7 +118,7 @@ done:
 
 static void shake_hands(struct session *session, const struct ke_service *service)
 {
-    int done = SSL_do_handshake(session->ssl);
+    int done = tls_session_handshake(session->ssl, service->tls, &session->local, service->now_s);
     if (done == 1) {
         session->state = SESSION_REQUEST;
         count_event(service->counters, KE_EVENT_HANDSHAKES);

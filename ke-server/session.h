@@ -12,12 +12,14 @@
 #include "ke_counters.h"
 #include "ke_settings.h"
 #include "keys/keyring.h"
+#include "tls_context.h"
 
 enum session_state { SESSION_HANDSHAKE, SESSION_REQUEST, SESSION_ENDED };
 
 /* What a worker serves its sessions with, looked up once per batch of events. */
 struct ke_service {
     const struct ke_settings *settings;
+    const struct tls_contexts *tls;
     const struct keyring *keyring;
     struct random_pool *random;
     struct ke_counters *counters;
@@ -30,16 +32,17 @@ struct session {
     BIO *input;  /* owned by ssl */
     BIO *output; /* owned by ssl */
     enum session_state state;
-    int family;        /* of the connection: AF_INET or AF_INET6 */
     int64_t opened_ns; /* monotonic */
+    union net_address local; /* that the client came to */
     size_t request_len;
     /* One octet more than a request may have, so that what stands behind one is seen. */
     uint8_t request[KE_REQUEST_MAX_LEN + 1];
 };
 
-/* session_open starts a session of a client that came over `family`. NTS_ERR_NO_MEMORY. */
+/* session_open starts a session of a client that came to `local`. NTS_ERR_NO_MEMORY. */
 NTS_MUST_CHECK enum nts_status session_open(struct session *session,
-                                            const struct ke_service *service, int family);
+                                            const struct ke_service *service,
+                                            const union net_address *local);
 
 /* session_receive takes the `len` octets that arrived from the client. */
 void session_receive(struct session *session, const struct ke_service *service, const uint8_t *data,

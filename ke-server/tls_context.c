@@ -1,34 +1,40 @@
 #include "tls_context.h"
 
-#include "crypto/secret_file.h"
-#include "crypto/secret_mem.h"
 #include "wire/ke_record.h"
 
-#include <errno.h>
-#include <openssl/bio.h>
 #include <openssl/bytestring.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define KEY_FILE_MAX_LEN 65536
+/* What the callback for a ClientHello needs, by way of the session. */
+struct tls_hello {
+    const struct tls_contexts *contexts;
+    const union net_address *local;
+    int64_t now_s;
+};
+
+/* --- the ClientHello --- */
+
+static bool find_extension(CBS *extension, const SSL_CLIENT_HELLO *hello, uint16_t type)
+{
+    const uint8_t *data;
+    size_t len;
+    if (!SSL_early_callback_ctx_extension_get(hello, type, &data, &len)) {
+        return false;
+    }
+    CBS_init(extension, data, len);
+    return true;
+}
 
 /* Whether the ClientHello offers TLS 1.3 (RFC 8446, section 4.2.1). */
 static bool offers_tls13(const SSL_CLIENT_HELLO *hello)
 {
-    const uint8_t *data;
-    size_t len;
     CBS extension;
     CBS versions;
     uint16_t version;
-    if (!SSL_early_callback_ctx_extension_get(hello, TLSEXT_TYPE_supported_versions, &data, &len)) {
-        return false;
-    }
-    CBS_init(&extension, data, len);
-    if (!CBS_get_u8_length_prefixed(&extension, &versions)) {
+    if (!find_extension(&extension, hello, TLSEXT_TYPE_supported_versions) ||
+        !CBS_get_u8_length_prefixed(&extension, &versions)) {
         return false;
     }
     while (CBS_get_u16(&versions, &version)) {
@@ -39,20 +45,59 @@ static bool offers_tls13(const SSL_CLIENT_HELLO *hello)
     return false;
 }
 
+/* The name that the client asks for, if it sent one that could be (RFC 6066, section 3). BoringSSL
+ * refuses lists that are malformed. */
+static void read_server_name(struct certificate_wish *wish, const SSL_CLIENT_HELLO *hello)
+{
+    CBS extension;
+    CBS list;
+    CBS name;
+    uint8_t type;
+    if (find_extension(&extension, hello, TLSEXT_TYPE_server_name) &&
+        CBS_get_u16_length_prefixed(&extension, &list) && CBS_get_u8(&list, &type) &&
+        type == TLSEXT_NAMETYPE_host_name && CBS_get_u16_length_prefixed(&list, &name)) {
+        wish->name = (const char *)CBS_data(&name);
+        wish->name_len = CBS_len(&name);
+    }
+}
+
+/* RFC 8446, section 4.2.3. */
+static void read_signature_schemes(struct certificate_wish *wish, const SSL_CLIENT_HELLO *hello)
+{
+    CBS extension;
+    CBS schemes;
+    if (find_extension(&extension, hello, TLSEXT_TYPE_signature_algorithms) &&
+        CBS_get_u16_length_prefixed(&extension, &schemes)) {
+        wish->schemes = CBS_data(&schemes);
+        wish->num_schemes = CBS_len(&schemes) / 2;
+    }
+}
+
+/* A session begins with the default; false if BoringSSL has no memory for another one. */
+static bool choose_certificate(const SSL_CLIENT_HELLO *hello)
+{
+    const struct tls_hello *session = SSL_get_app_data(hello->ssl);
+    const struct tls_contexts *contexts = session->contexts;
+    struct certificate_wish wish = {.local = session->local, .now_s = session->now_s};
+    read_server_name(&wish, hello);
+    read_signature_schemes(&wish, hello);
+    SSL_CTX *ctx =
+        contexts->list[certificate_choose(contexts->identities, contexts->num, &wish)].ctx;
+    return SSL_get_SSL_CTX(hello->ssl) == ctx || SSL_set_SSL_CTX(hello->ssl, ctx) != NULL;
+}
+
 /* RFC 8915, section 3 wants ALPN; BoringSSL asks select_protocol only about clients that offer
  * one, so those that do not are turned away here. A client without TLS 1.3 passes, to be told
  * about that first. */
-static enum ssl_select_cert_result_t require_alpn(const SSL_CLIENT_HELLO *hello)
+static enum ssl_select_cert_result_t take_hello(const SSL_CLIENT_HELLO *hello)
 {
-    const uint8_t *data;
-    size_t len;
+    CBS extension;
     if (offers_tls13(hello) &&
-        !SSL_early_callback_ctx_extension_get(
-            hello, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &len)) {
+        !find_extension(&extension, hello, TLSEXT_TYPE_application_layer_protocol_negotiation)) {
         SSL_send_fatal_alert(hello->ssl, SSL_AD_NO_APPLICATION_PROTOCOL);
         return ssl_select_cert_error;
     }
-    return ssl_select_cert_success;
+    return choose_certificate(hello) ? ssl_select_cert_success : ssl_select_cert_error;
 }
 
 /* RFC 7301, section 3.2: no protocol in common is a fatal no_application_protocol alert. */
@@ -74,71 +119,6 @@ static int select_protocol(SSL *ssl, const uint8_t **out, uint8_t *out_len, cons
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Encrypted keys are refused: there is nobody to ask for a passphrase. */
-static int no_passphrase(char *text, int size, int writing, void *arg)
-{
-    (void)text;
-    (void)size;
-    (void)writing;
-    (void)arg;
-    return -1;
-}
-
-static enum nts_status load_key(EVP_PKEY **key, const char *path, struct error *error)
-{
-    struct secret_file file;
-    enum nts_status status = secret_file_read(&file, path, KEY_FILE_MAX_LEN, error);
-    if (status != NTS_OK) {
-        return status;
-    }
-    BIO *bio = BIO_new_mem_buf(file.text, (int)file.len);
-    *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    if (*key == NULL) {
-        status =
-            error_set(error, NTS_ERR_FILE, "%s: expected a private key in PEM, not encrypted (%s)",
-                      path, boringssl_error_text());
-    }
-    BIO_free(bio);
-    secret_free(file.text);
-    return status;
-}
-
-static enum nts_status use_certificate(SSL_CTX *ctx, const char *path, struct error *error)
-{
-    if (access(path, R_OK) != 0) {
-        return error_set(error, NTS_ERR_FILE, "%s: cannot open: %s", path, strerror(errno));
-    }
-    if (SSL_CTX_use_certificate_chain_file(ctx, path) != 1) {
-        return error_set(error, NTS_ERR_FILE, "%s: expected a certificate chain in PEM (%s)", path,
-                         boringssl_error_text());
-    }
-    int64_t left_s = tls_context_time_left_s(ctx);
-    if (left_s <= 0) {
-        return error_set(error, NTS_ERR_FILE, "%s: the certificate expired %lld days ago", path,
-                         (long long)(-left_s / 86400));
-    }
-    return NTS_OK;
-}
-
-static enum nts_status use_key(SSL_CTX *ctx, const char *certificate_path, const char *path,
-                               struct error *error)
-{
-    EVP_PKEY *key = NULL;
-    enum nts_status status = load_key(&key, path, error);
-    if (status != NTS_OK) {
-        return status;
-    }
-    if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1) {
-        status = error_set(error, NTS_ERR_FILE, "%s: the key does not belong to %s (%s)", path,
-                           certificate_path, boringssl_error_text());
-    } else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
-        status = error_set(error, NTS_ERR_FILE, "%s: the key cannot be used (%s)", path,
-                           boringssl_error_text());
-    }
-    EVP_PKEY_free(key);
-    return status;
-}
-
 static bool set_protocol_rules(SSL_CTX *ctx)
 {
     /* RFC 8915, section 3: TLS 1.3 or later. No tickets: there is nothing to resume, and state
@@ -146,46 +126,114 @@ static bool set_protocol_rules(SSL_CTX *ctx)
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_select_certificate_cb(ctx, require_alpn);
+    SSL_CTX_set_select_certificate_cb(ctx, take_hello);
     SSL_CTX_set_alpn_select_cb(ctx, select_protocol, NULL);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
            boringssl_set_groups(ctx, boringssl_default_groups());
 }
 
-enum nts_status tls_context_open(SSL_CTX **out, const char *certificate_path, const char *key_path,
-                                 struct error *error)
+/* --- the contexts --- */
+
+static bool use_certificate(SSL_CTX *ctx, const struct certificate *certificate)
 {
-    ERR_clear_error();
+    for (size_t i = 1; i < sk_X509_num(certificate->chain); i++) {
+        if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(certificate->chain, i)) != 1) {
+            return false;
+        }
+    }
+    return SSL_CTX_use_certificate(ctx, sk_X509_value(certificate->chain, 0)) == 1 &&
+           SSL_CTX_use_PrivateKey(ctx, certificate->key) == 1 &&
+           SSL_CTX_check_private_key(ctx) == 1;
+}
+
+static enum nts_status open_context(SSL_CTX **out, const struct certificate *certificate,
+                                    struct error *error)
+{
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    enum nts_status status;
+    enum nts_status status = NTS_OK;
     if (ctx == NULL || !set_protocol_rules(ctx)) {
         status =
             error_set(error, NTS_ERR_INTERNAL, "cannot set TLS up: %s", boringssl_error_text());
-        goto fail;
+    } else if (!use_certificate(ctx, certificate)) {
+        status = error_set(error, NTS_ERR_CERTIFICATE_FORM, "%s: TLS cannot be served with it (%s)",
+                           certificate->path, boringssl_error_text());
     }
-    status = use_certificate(ctx, certificate_path, error);
     if (status != NTS_OK) {
-        goto fail;
-    }
-    status = use_key(ctx, certificate_path, key_path, error);
-    if (status != NTS_OK) {
-        goto fail;
+        SSL_CTX_free(ctx);
+        return status;
     }
     *out = ctx;
     return NTS_OK;
-
-fail:
-    SSL_CTX_free(ctx);
-    return status;
 }
 
-int64_t tls_context_time_left_s(const SSL_CTX *ctx)
+static void contexts_destroy(struct snapshot *snapshot)
 {
-    return boringssl_time_left_s(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx)));
+    struct tls_contexts *contexts = (struct tls_contexts *)snapshot;
+    for (size_t i = 0; i < contexts->num; i++) {
+        SSL_CTX_free(contexts->list[i].ctx);
+        snapshot_unref(&contexts->list[i].certificate->snapshot);
+    }
+    free((void *)contexts->identities);
+    free(contexts);
 }
 
-int64_t tls_context_not_after_s(const SSL_CTX *ctx)
+enum nts_status tls_contexts_create(struct tls_contexts **out,
+                                    struct certificate *const *certificates, size_t num,
+                                    struct error *error)
 {
-    return boringssl_unix_time_s(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx)));
+    struct tls_contexts *contexts = calloc(1, sizeof(*contexts) + num * sizeof(contexts->list[0]));
+    if (contexts == NULL) {
+        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    snapshot_init(&contexts->snapshot, contexts_destroy);
+    ERR_clear_error();
+    enum nts_status status = NTS_OK;
+    contexts->identities = calloc(num, sizeof(contexts->identities[0]));
+    if (contexts->identities == NULL) {
+        status = error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; status == NTS_OK && i < num; i++) {
+        status = open_context(&contexts->list[i].ctx, certificates[i], error);
+        if (status == NTS_OK) {
+            snapshot_ref(&certificates[i]->snapshot);
+            contexts->list[i].certificate = certificates[i];
+            contexts->identities[i] = &certificates[i]->identity;
+            contexts->num++;
+        }
+    }
+    if (status != NTS_OK) {
+        snapshot_unref(&contexts->snapshot);
+        return status;
+    }
+    *out = contexts;
+    return NTS_OK;
+}
+
+int64_t tls_contexts_first_not_after_s(const struct tls_contexts *contexts)
+{
+    int64_t first_s = INT64_MAX;
+    for (size_t i = 0; i < contexts->num; i++) {
+        if (contexts->identities[i]->not_after_s < first_s) {
+            first_s = contexts->identities[i]->not_after_s;
+        }
+    }
+    return first_s;
+}
+
+/* --- a session --- */
+
+SSL *tls_session_new(const struct tls_contexts *contexts)
+{
+    return SSL_new(contexts->list[0].ctx);
+}
+
+int tls_session_handshake(SSL *ssl, const struct tls_contexts *contexts,
+                          const union net_address *local, int64_t now_s)
+{
+    struct tls_hello hello = {.contexts = contexts, .local = local, .now_s = now_s};
+    SSL_set_app_data(ssl, &hello);
+    int result = SSL_do_handshake(ssl);
+    SSL_set_app_data(ssl, NULL);
+    return result;
 }

@@ -37,10 +37,14 @@ static void notify(int event_fd)
     }
 }
 
-void worker_publish(struct worker *worker, struct ke_settings *settings, struct keyring *keyring)
+void worker_publish(struct worker *worker, struct ke_settings *settings, struct tls_contexts *tls,
+                    struct keyring *keyring)
 {
     if (settings != NULL) {
         snapshot_publish(&worker->settings, &settings->snapshot);
+    }
+    if (tls != NULL) {
+        snapshot_publish(&worker->tls, &tls->snapshot);
     }
     if (keyring != NULL) {
         snapshot_publish(&worker->keyring, &keyring->snapshot);
@@ -218,6 +222,7 @@ static enum nts_status serve(struct worker *worker)
             return status;
         }
         service.settings = (const struct ke_settings *)snapshot_take(&worker->settings);
+        service.tls = (const struct tls_contexts *)snapshot_take(&worker->tls);
         service.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
         service.now_ns = mono_time_ns();
         service.now_s = real_time_ns() / NS_PER_S;
@@ -316,5 +321,6 @@ void worker_close(struct worker *worker)
     close(worker->wake_fd);
     sem_destroy(&worker->started);
     snapshot_slot_clear(&worker->settings);
+    snapshot_slot_clear(&worker->tls);
     snapshot_slot_clear(&worker->keyring);
 }

@@ -27,6 +27,7 @@ struct worker {
     int wake_fd;
     atomic_int stop;               /* enum worker_stop */
     struct snapshot_slot settings; /* struct ke_settings */
+    struct snapshot_slot tls;      /* struct tls_contexts */
     struct snapshot_slot keyring;  /* struct keyring */
     struct heartbeat heartbeat;
     pthread_t thread;
@@ -51,12 +52,13 @@ NTS_MUST_CHECK enum nts_status worker_init(struct worker *worker, struct listene
                                            size_t num_listeners, size_t max_connections,
                                            int done_fd, struct error *error);
 
-/* worker_publish hands the worker newer settings or a newer keyring; NULL leaves what it has. The
- * worker takes references of its own. */
-void worker_publish(struct worker *worker, struct ke_settings *settings, struct keyring *keyring);
+/* worker_publish hands the worker newer settings, TLS contexts or a newer keyring; NULL leaves what
+ * it has. The worker takes references of its own. */
+void worker_publish(struct worker *worker, struct ke_settings *settings, struct tls_contexts *tls,
+                    struct keyring *keyring);
 
-/* worker_start starts the thread, after both snapshots were published, and waits until it serves.
- * NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY if it cannot. */
+/* worker_start starts the thread, after all three snapshots were published, and waits until it
+ * serves. NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY if it cannot. */
 NTS_MUST_CHECK enum nts_status worker_start(struct worker *worker, struct error *error);
 
 /* worker_wake makes the worker turn once, even if there is nothing to do. */

@@ -57,6 +57,12 @@
     X(ENVELOPE_FORM, "envelope_form", "the sealed envelope is malformed")                          \
     X(NOT_RECIPIENT, "not_recipient", "the envelope is not sealed to this node")                   \
     X(ENVELOPE_FORGED, "envelope_forged", "the envelope was altered, or spliced from others")      \
+    X(CERTIFICATE_FORM, "certificate_form", "not a certificate that TLS can be served with")       \
+    X(CERTIFICATE_EXPIRED, "certificate_expired", "the certificate has expired")                   \
+    X(CERTIFICATE_EARLY, "certificate_early", "the certificate is not valid yet")                  \
+    X(PRIVATE_KEY_FORM, "private_key_form", "not a private key that can be read")                  \
+    X(PRIVATE_KEY_KIND, "private_key_kind", "a private key of a kind that is not used")            \
+    X(PRIVATE_KEY_MISMATCH, "private_key_mismatch", "the key belongs to another certificate")      \
     X(SYSTEM, "system", "a system call failed")                                                    \
     X(NO_MEMORY, "no_memory", "out of memory")                                                     \
     X(INTERNAL, "internal", "a library refused what must not fail")

@@ -4,19 +4,18 @@
 #define NTS_KEYS_KEYRING_WATCH_H
 
 #include "keys/keyring_file.h"
+#include "runtime/file_watch.h"
 
 struct keyring_watch {
     const char *path;
     struct keyring_access access;
-    int inotify_fd;
-    int directory_watch; /* the directory of the path: renames, and swaps of a symlink there */
-    int target_watch;    /* the directory that the path leads to, when that is another one */
-    struct stat loaded;  /* the file that was loaded last */
+    struct file_watch files;
+    struct watched_file file; /* what was seen is what was loaded last */
     uint64_t generation;
 };
 
 /* keyring_watch_open starts to follow `path`; it and what `access` points to must outlive the
- * watch. NTS_ERR_SYSTEM if inotify or the directory is not to be had. */
+ * watch, which must not move. NTS_ERR_SYSTEM if inotify or the directory is not to be had. */
 NTS_MUST_CHECK enum nts_status keyring_watch_open(struct keyring_watch *watch, const char *path,
                                                   const struct keyring_access *access,
                                                   struct error *error);

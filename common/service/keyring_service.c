@@ -2,6 +2,7 @@
 
 #include "base/clock_time.h"
 #include "runtime/log.h"
+#include "runtime/reminder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,21 +154,6 @@ void keyring_service_log_status(const struct keyring_service *service)
     log_counters("counters.keyring_loads", labels, reloads, NTS_NUM_STATUS);
 }
 
-/* True when a warning is due: its cause is there, and it was not given, or long ago. `*said_s`
- * keeps when. */
-static bool is_due(int64_t *said_s, bool has_cause, int64_t now)
-{
-    if (!has_cause) {
-        *said_s = 0;
-        return false;
-    }
-    if (*said_s != 0 && now >= *said_s && now - *said_s < KEYRING_WARN_AGAIN_S) {
-        return false;
-    }
-    *said_s = now;
-    return true;
-}
-
 static void log_active_key(struct keyring_service *service, const struct keyring_state *state)
 {
     const struct master_key *active = state->active;
@@ -194,18 +180,21 @@ void keyring_service_tick(struct keyring_service *service)
     renew_report(service);
 
     log_active_key(service, &state);
-    if (is_due(&service->said_no_active_s, state.active == NULL, now)) {
+    if (reminder_is_due(&service->said_no_active_s, state.active == NULL, now,
+                        KEYRING_WARN_AGAIN_S)) {
         service->said_active = false;
         log_error("keyring.no_active_key", "file=\"%s\" generation=%" PRIu64 " effect=\"%s\"", path,
                   service->ring->generation, service->without_active_key);
     }
     /* Without an active key it is worse than this. */
-    if (is_due(&service->said_no_upcoming_s, state.active != NULL && state.next == NULL, now)) {
+    if (reminder_is_due(&service->said_no_upcoming_s, state.active != NULL && state.next == NULL,
+                        now, KEYRING_WARN_AGAIN_S)) {
         log_warning("keyring.no_upcoming_key",
                     "file=\"%s\" last_expiry_s=%" PRId64 " advice=\"nts-keys rotate\"", path,
                     state.last_expiry_s);
     }
-    if (is_due(&service->said_near_end_s, state.active != NULL && state.is_near_end, now)) {
+    if (reminder_is_due(&service->said_near_end_s, state.active != NULL && state.is_near_end, now,
+                        KEYRING_WARN_AGAIN_S)) {
         log_warning("keyring.near_end",
                     "file=\"%s\" last_expiry_s=%" PRId64
                     " advice=\"after that no cookie is opened\"",

@@ -42,8 +42,8 @@ struct keyring_service {
 };
 
 /* keyring_service_open starts to follow the file and loads it. The strings must outlive the
- * service. Errors of keyring_watch_open and keyring_watch_load; keyring_service_close is due in any
- * case, on a service that was zero before. */
+ * service, which must not move. Errors of keyring_watch_open and keyring_watch_load;
+ * keyring_service_close is due in any case, on a service that was zero before. */
 NTS_MUST_CHECK enum nts_status keyring_service_open(struct keyring_service *service,
                                                     const struct keyring_options *options,
                                                     const char *without_active_key,

@@ -5,11 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/ec_key.h>
-#include <openssl/evp.h>
-#include <openssl/nid.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -98,61 +93,24 @@ void fixture_write_keyring_to(const char *name, uint64_t generation,
     keyring_document_free(document);
 }
 
-static void add_extension(X509 *certificate, int nid, const char *value)
-{
-    X509V3_CTX context;
-    X509V3_set_ctx_nodb(&context);
-    X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
-    X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, &context, nid, value);
-    cr_assert_not_null(extension);
-    cr_assert(X509_add_ext(certificate, extension, -1));
-    X509_EXTENSION_free(extension);
-}
-
-static EVP_PKEY *make_key(void)
-{
-    EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
-    EVP_PKEY *key = EVP_PKEY_new();
-    cr_assert(ec != NULL && key != NULL && EC_KEY_generate_key(ec) &&
-              EVP_PKEY_assign_EC_KEY(key, ec));
-    return key;
-}
-
 void fixture_write_certificate(void)
 {
-    fixture_write_certificate_until(86400);
+    fixture_write_certificate_as("server", &(struct certificate_recipe){0});
 }
 
-void fixture_write_certificate_until(long expires_in_s)
+void fixture_write_certificate_as(const char *name, const struct certificate_recipe *recipe)
 {
     char names[128];
-    EVP_PKEY *key = make_key();
-    X509 *certificate = X509_new();
+    char file_name[64];
+    struct certificate_recipe own = *recipe;
     snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1,IP:::1,IP:%s", fixture_ip);
-    X509_set_version(certificate, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), getpid());
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), expires_in_s);
-    X509_NAME *name = X509_NAME_new();
-    cr_assert(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                         (const unsigned char *)"conformance test", -1, -1, 0));
-    X509_set_subject_name(certificate, name);
-    X509_set_issuer_name(certificate, name);
-    X509_NAME_free(name);
-    X509_set_pubkey(certificate, key);
-    add_extension(certificate, NID_subject_alt_name, names);
-    add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
-    cr_assert_gt(X509_sign(certificate, key, EVP_sha256()), 0);
-
-    FILE *file = fopen(fixture_path("server.crt"), "w");
-    cr_assert(file != NULL && PEM_write_X509(file, certificate));
-    fclose(file);
-    umask(077);
-    file = fopen(fixture_path("server.key"), "w");
-    cr_assert(file != NULL && PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
-    fclose(file);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    own.names = own.names != NULL ? own.names : names;
+    struct made_certificate made = make_certificate(&own);
+    snprintf(file_name, sizeof(file_name), "%s.crt", name);
+    write_chain(fixture_path(file_name), &made.certificate, 1);
+    snprintf(file_name, sizeof(file_name), "%s.key", name);
+    write_private_key(fixture_path(file_name), made.key);
+    free_certificate(&made);
 }
 
 size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec *spec,

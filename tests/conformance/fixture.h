@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "keys/cookie.h"
+#include "support/make_certificate.h"
 
 #include <criterion/criterion.h>
 #include <stdint.h>
@@ -58,8 +59,9 @@ void fixture_write_keyring_to(const char *name, uint64_t generation,
  * localhost, 127.0.0.1, ::1 and fixture_ip; server.crt is its own CA file. */
 void fixture_write_certificate(void);
 
-/* fixture_write_certificate_until does so with one that expires in `expires_in_s`. */
-void fixture_write_certificate_until(long expires_in_s);
+/* fixture_write_certificate_as makes NAME.crt and NAME.key, and writes over what is there; without
+ * names in the recipe for those above. */
+void fixture_write_certificate_as(const char *name, const struct certificate_recipe *recipe);
 
 /* fixture_seal makes a cookie under the key of that spec and returns its length. */
 size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec *spec,

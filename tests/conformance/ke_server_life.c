@@ -60,7 +60,6 @@ LIFE_TEST(ke_reload_serves_a_new_certificate, ke_open)
     keep_certificate();
     assert_served_with("old.crt");
     fixture_write_certificate();
-    assert_served_with("old.crt"); /* nothing happens by itself */
     ke_reload("certificate.loaded");
     assert_served_with("server.crt");
 
@@ -171,6 +170,9 @@ LIFE_TEST(command_line_is_strict, ke_open_files)
 #define FILES                                                                                      \
     "\"certificate\":\"server.crt\",\"private_key\":\"server.key\",\"keyring\":\"keyring.json\""
 
+#define KEYRING "\"keyring\":\"keyring.json\""
+#define PAIR    "{\"certificate\":\"server.crt\",\"private_key\":\"server.key\"}"
+
 /* Configurations that are wrong, and what is said: file, key, value, what was expected. */
 static const struct {
     const char *json;
@@ -212,6 +214,21 @@ static const struct {
      "expected a family that is the one of the address"},
     {"{" FILES ",\"time_servers\":[{\"name\":\"a.example\"},{\"name\":\"A.example\"}]}",
      "expected each name and port once"},
+    {"{" KEYRING "}", "c.json: certificate: got nothing, expected a value, or a list of"},
+    {"{" KEYRING ",\"certificate\":\"server.crt\"}",
+     "c.json: private_key: got nothing, expected a value: it goes with \"certificate\""},
+    {"{" KEYRING ",\"private_key\":\"server.key\"}",
+     "c.json: certificate: got nothing, expected a value, or a list of"},
+    {"{" FILES ",\"certificates\":[" PAIR "]}",
+     "c.json: certificates: got a list, expected either that or \"certificate\" with"},
+    {"{" KEYRING ",\"private_key\":\"server.key\",\"certificates\":[" PAIR "]}",
+     "c.json: certificates: got a list, expected either that or \"certificate\" with"},
+    {"{" KEYRING ",\"certificates\":[]}",
+     "c.json: certificates: got [], expected an array of 1 to 64 elements"},
+    {"{" KEYRING ",\"certificates\":[" PAIR ",{\"certificate\":\"server.crt\"}]}",
+     "c.json: certificates[1].private_key: got nothing, expected a value"},
+    {"{" KEYRING ",\"certificates\":[\"server.crt\"]}",
+     "c.json: certificates[0]: got \"server.crt\", expected an object"},
     {"{" FILES ",\"workers\":1,\"workers\":2}", "c.json:1:"},
     {"{", "c.json:1:"},
     {"{\"certificate\":\"none.crt\",\"private_key\":\"server.key\",\"keyring\":\"keyring.json\"}",
