@@ -219,6 +219,7 @@ static const struct option_row time_rows[] = {
      .unit = "KiB",
      .needs_restart = true,
      .help = "receive buffer of each socket; more than `net.core.rmem_max` needs CAP_NET_ADMIN"},
+    SOURCE_OPTION_ROWS(offsetof(struct time_config, sources), "NTP requests"),
     {.name = "user",
      .type = OPTION_STRING,
      TIME_FIELD(user),

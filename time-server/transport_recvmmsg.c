@@ -1,6 +1,8 @@
 /* System calls: poll, recvmmsg, sendmmsg. For hosts and containers where io_uring is forbidden. */
 #include "transport.h"
 
+#include "limit/ip_prefix.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -97,6 +99,7 @@ static void take_messages(struct mmsg_transport *t, size_t num)
             .data = t->requests[i],
             .len = t->in[i].msg_len,
             .rx_time_ns = t->control[i].received.rx_time_ns,
+            .source = ip_bits_of(&t->peers[i]),
             .reply = t->replies[i],
         };
     }

@@ -5,12 +5,7 @@
 #define NTS_LIMIT_IP_PREFIX_H
 
 #include "base/address.h"
-
-/* An address, the first octet being the most significant one. */
-struct ip_bits {
-    uint64_t high;
-    uint64_t low;
-};
+#include "limit/source.h"
 
 /* The addresses whose first `length` bits are those of `bits`; its other bits are zero. */
 struct ip_prefix {

@@ -6,12 +6,6 @@
 #include "limit/network_list.h"
 #include "limit/source_options.h"
 
-enum source_verdict {
-    SOURCE_ADMITTED,
-    SOURCE_OVER_BUDGET,
-    SOURCE_REFUSED,
-};
-
 struct source_policy {
     bool has_budget;
     struct budget_terms terms;
