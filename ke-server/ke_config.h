@@ -3,6 +3,7 @@
 #ifndef NTS_KE_CONFIG_H
 #define NTS_KE_CONFIG_H
 
+#include "limit/source_options.h"
 #include "runtime/config.h"
 #include "service/keyring_options.h"
 
@@ -28,6 +29,8 @@ struct ke_config {
     int64_t max_connections;
     int64_t deadline_ms;
     int64_t linger_ms;
+    int64_t handshake_patience_ms;
+    struct source_options sources;
     const char *user; /* NULL: stay who we are */
     int log_level;    /* enum log_level */
 };

@@ -6,6 +6,7 @@ static void settings_destroy(struct snapshot *snapshot)
 {
     struct ke_settings *settings = (struct ke_settings *)snapshot;
     SSL_CTX_free(settings->tls);
+    source_policy_close(&settings->sources);
     free((void *)settings->time_servers.list);
     config_free(&settings->config_memory);
     free(settings);
@@ -52,6 +53,11 @@ enum nts_status ke_settings_load(struct ke_settings **out, const char *path, str
         goto fail;
     }
     const struct ke_config *config = &settings->config;
+    status = source_policy_open(&settings->sources, &config->sources, error);
+    if (status != NTS_OK) {
+        error_prefix(error, path);
+        goto fail;
+    }
     status = tls_context_open(&settings->tls, config->certificate, config->private_key, error);
     if (status != NTS_OK) {
         goto fail;

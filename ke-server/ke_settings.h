@@ -5,6 +5,7 @@
 
 #include "base/snapshot.h"
 #include "ke_config.h"
+#include "limit/source_policy.h"
 #include "negotiate.h"
 #include "time_servers.h"
 #include "tls_context.h"
@@ -16,6 +17,7 @@ struct ke_settings {
     SSL_CTX *tls;
     struct ke_policy policy; /* what the operator allows */
     struct time_servers time_servers;
+    struct source_policy sources;
 };
 
 /* ke_settings_load reads the file at `path` and what it points to, but not the keyring. `*settings`

@@ -7,12 +7,18 @@
 #include <openssl/err.h>
 #include <string.h>
 
-enum nts_status session_open(struct session *session, const struct ke_service *service, int family)
+void session_open(struct session *session, int family)
 {
+    session->ssl = NULL;
     session->state = SESSION_HANDSHAKE;
     session->family = family;
     session->request_len = 0;
-    session->ssl = SSL_new(service->settings->tls);
+}
+
+/* The TLS side, with the certificate of now. */
+static enum nts_status open_tls(struct session *session, SSL_CTX *context)
+{
+    session->ssl = SSL_new(context);
     session->input = BIO_new(BIO_s_mem());
     session->output = BIO_new(BIO_s_mem());
     if (session->ssl == NULL || session->input == NULL || session->output == NULL) {
@@ -20,7 +26,6 @@ enum nts_status session_open(struct session *session, const struct ke_service *s
         BIO_free(session->output);
         SSL_free(session->ssl);
         session->ssl = NULL;
-        ERR_clear_error();
         return NTS_ERR_NO_MEMORY;
     }
     SSL_set_bio(session->ssl, session->input, session->output);
@@ -166,7 +171,8 @@ void session_receive(struct session *session, const struct ke_service *service, 
         return;
     }
     ERR_clear_error();
-    if (BIO_write(session->input, data, (int)len) != (int)len) {
+    bool has_tls = session->ssl != NULL || open_tls(session, service->settings->tls) == NTS_OK;
+    if (!has_tls || BIO_write(session->input, data, (int)len) != (int)len) {
         end(session, service, NTS_ERR_NO_MEMORY);
         return;
     }
@@ -201,6 +207,9 @@ void session_deadline(struct session *session, const struct ke_service *service)
 
 size_t session_output(struct session *session, uint8_t *out, size_t capacity)
 {
+    if (session->ssl == NULL) {
+        return 0;
+    }
     int got = BIO_read(session->output, out, capacity < INT_MAX ? (int)capacity : INT_MAX);
     return got > 0 ? (size_t)got : 0;
 }

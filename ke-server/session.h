@@ -26,7 +26,7 @@ struct ke_service {
 };
 
 struct session {
-    SSL *ssl;
+    SSL *ssl;    /* NULL before the first octets: who is shed unheard has cost little */
     BIO *input;  /* owned by ssl */
     BIO *output; /* owned by ssl */
     enum session_state state;
@@ -36,9 +36,8 @@ struct session {
     uint8_t request[KE_REQUEST_MAX_LEN + 1];
 };
 
-/* session_open starts a session of a client that came over `family`. NTS_ERR_NO_MEMORY. */
-NTS_MUST_CHECK enum nts_status session_open(struct session *session,
-                                            const struct ke_service *service, int family);
+/* session_open starts a session of a client that came over `family`. */
+void session_open(struct session *session, int family);
 
 /* session_receive takes the `len` octets that arrived from the client. */
 void session_receive(struct session *session, const struct ke_service *service, const uint8_t *data,

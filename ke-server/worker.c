@@ -15,11 +15,13 @@ static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP
                                      IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
 
 enum nts_status worker_init(struct worker *worker, struct listener *listeners, size_t num_listeners,
-                            size_t max_connections, int done_fd, struct error *error)
+                            size_t max_connections, struct source_gate *gate, int done_fd,
+                            struct error *error)
 {
     worker->listeners = listeners;
     worker->num_listeners = num_listeners;
     worker->max_connections = max_connections;
+    worker->gate = gate;
     worker->done_fd = done_fd;
     worker->wake_fd = eventfd(0, EFD_CLOEXEC);
     if (worker->wake_fd < 0 || sem_init(&worker->started, 0, 0) != 0) {
@@ -64,6 +66,34 @@ static void start_wake(struct worker *worker)
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_WAKE, 0));
 }
 
+/* Whether a client may have a connection; who may not is sent away. Before TLS, and without asking
+ * for the address when it makes no difference. */
+static bool admit(struct worker *worker, const struct ke_service *service, int fd)
+{
+    const struct source_policy *policy = &service->settings->sources;
+    union net_address peer = {0};
+    socklen_t len = sizeof(peer);
+    if (source_policy_is_open_to_all(policy)) {
+        return true;
+    }
+    if (getpeername(fd, &peer.sa, &len) != 0) {
+        close(fd); /* it has gone already */
+        return false;
+    }
+    switch (source_gate_judge(worker->gate, policy, ip_bits_of(&peer), service->now_ns)) {
+    case SOURCE_OVER_BUDGET:
+        count_event(service->counters, KE_EVENT_LIMITED);
+        break;
+    case SOURCE_REFUSED:
+        count_event(service->counters, KE_EVENT_SOURCE_REFUSED);
+        break;
+    case SOURCE_ADMITTED:
+        return true;
+    }
+    connection_reset(fd);
+    return false;
+}
+
 /* A multishot accept goes on while the completion says so. */
 static void accepted(struct worker *worker, const struct ke_service *service, uint32_t index,
                      const struct io_uring_cqe *cqe)
@@ -71,7 +101,7 @@ static void accepted(struct worker *worker, const struct ke_service *service, ui
     struct listener *listener = &worker->listeners[index];
     bool goes_on = (cqe->flags & IORING_CQE_F_MORE) != 0;
     worker->num_accepting -= goes_on ? 0 : 1;
-    if (cqe->res >= 0) {
+    if (cqe->res >= 0 && admit(worker, service, cqe->res)) {
         connection_accept(&worker->connections, service, cqe->res, listener->family);
     }
     if (goes_on) {
@@ -176,19 +206,9 @@ static int64_t next_deadline(const struct worker *worker)
     return nearest_ns;
 }
 
-/* Submits what is queued and waits for a completion or the nearest deadline. */
-static enum nts_status wait_for_work(struct worker *worker)
+/* What the ring says of a submission. */
+static enum nts_status submitted(struct worker *worker, int result)
 {
-    struct io_uring_cqe *cqe;
-    struct __kernel_timespec timeout = {0};
-    int64_t deadline_ns = next_deadline(worker);
-    int64_t left_ns = deadline_ns - mono_time_ns();
-    if (left_ns > 0) {
-        timeout.tv_sec = left_ns / NS_PER_S;
-        timeout.tv_nsec = left_ns % NS_PER_S;
-    }
-    int result = io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
-                                                  deadline_ns != INT64_MAX ? &timeout : NULL, NULL);
     switch (-result) {
     case ETIME:
     case EINTR:
@@ -200,6 +220,26 @@ static enum nts_status wait_for_work(struct worker *worker)
                            : error_set(&worker->error, NTS_ERR_SYSTEM, "io_uring failed: %s",
                                        strerror(-result));
     }
+}
+
+/* Submits what is queued and waits for a completion or the nearest deadline; not at all while
+ * handshakes wait. */
+static enum nts_status wait_for_work(struct worker *worker)
+{
+    if (connection_is_waiting(&worker->connections)) {
+        return submitted(worker, io_uring_submit_and_get_events(&worker->ring));
+    }
+    struct io_uring_cqe *cqe;
+    struct __kernel_timespec timeout = {0};
+    int64_t deadline_ns = next_deadline(worker);
+    int64_t left_ns = deadline_ns - mono_time_ns();
+    if (left_ns > 0) {
+        timeout.tv_sec = left_ns / NS_PER_S;
+        timeout.tv_nsec = left_ns % NS_PER_S;
+    }
+    return submitted(
+        worker, io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
+                                                 deadline_ns != INT64_MAX ? &timeout : NULL, NULL));
 }
 
 static bool is_finished(const struct worker *worker)
@@ -222,6 +262,7 @@ static enum nts_status serve(struct worker *worker)
         service.now_s = real_time_ns() / NS_PER_S;
         complete_all(worker, &service);
         look_at_stop(worker, &service);
+        connection_shake_hands(&worker->connections, &service);
         connection_expire(&worker->connections, &service);
         resume_accepts(worker, service.now_ns);
     }
