@@ -199,6 +199,17 @@ static void go_on(struct connection_table *table, const struct ke_service *servi
     }
 }
 
+/* When the octets came that have just been received: the backlog may have held them for long. */
+static int64_t received_at_ns(int fd, int64_t now_ns)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
+        return now_ns;
+    }
+    return now_ns - info.tcpi_last_data_recv * NS_PER_MS;
+}
+
 static struct connection *connection_of(struct handshake_wait *wait)
 {
     return (struct connection *)((char *)wait - offsetof(struct connection, wait));
@@ -282,7 +293,8 @@ void connection_received(struct connection_table *table, const struct ke_service
     if (result > 0 && connection->phase == CONNECTION_TALKING &&
         session->state == SESSION_HANDSHAKE && !connection->has_answered) {
         connection->received_len = (size_t)result;
-        handshake_queue_add(&table->waiting, &connection->wait, service->now_ns);
+        handshake_queue_add(&table->waiting, &connection->wait,
+                            received_at_ns(connection->fd, service->now_ns));
         return;
     }
     if (connection->phase == CONNECTION_TALKING) {
@@ -310,20 +322,23 @@ static bool has_left(int fd)
 void connection_shake_hands(struct connection_table *table, const struct ke_service *service)
 {
     struct handshake_wait *wait;
+    size_t num_begun = 0;
     int64_t patience_ns = service->settings->config.handshake_patience_ms * NS_PER_MS;
-    while ((wait = handshake_queue_late(&table->waiting, patience_ns, service->now_ns)) != NULL) {
+    int64_t too_early_ns = service->now_ns - patience_ns;
+    while ((wait = table->waiting.oldest) != NULL && wait->since_ns <= too_early_ns) {
         send_away(table, service, connection_of(wait), KE_EVENT_SHED);
     }
-    for (size_t i = 0; i < CONNECTION_HANDSHAKES_PER_TURN; i++) {
-        wait = table->waiting.newest;
-        if (wait == NULL) {
-            return;
-        }
+    while ((wait = table->waiting.newest) != NULL && num_begun < CONNECTION_HANDSHAKES_PER_TURN) {
         struct connection *connection = connection_of(wait);
+        if (wait->since_ns <= too_early_ns) {
+            send_away(table, service, connection, KE_EVENT_SHED);
+            continue;
+        }
         if (wait->since_ns < service->now_ns && has_left(connection->fd)) {
             send_away(table, service, connection, KE_EVENT_GIVEN_UP);
             continue;
         }
+        num_begun++;
         handshake_queue_remove(&table->waiting, wait);
         session_receive(&connection->session, service, connection->receive_buffer,
                         connection->received_len);

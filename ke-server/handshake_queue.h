@@ -23,16 +23,11 @@ struct handshake_queue {
     struct handshake_wait *oldest;
 };
 
-/* handshake_queue_add makes `wait` the newest one, from `now_ns` on. */
+/* handshake_queue_add makes `wait`, which has been waiting since `since_ns`, the newest one. */
 void handshake_queue_add(struct handshake_queue *queue, struct handshake_wait *wait,
-                         int64_t now_ns);
+                         int64_t since_ns);
 
 /* handshake_queue_remove takes it out, wherever it is; one that is not in does nothing. */
 void handshake_queue_remove(struct handshake_queue *queue, struct handshake_wait *wait);
-
-/* handshake_queue_late returns the oldest one if it has waited for `patience_ns` or longer, else
- * NULL. */
-struct handshake_wait *handshake_queue_late(const struct handshake_queue *queue,
-                                            int64_t patience_ns, int64_t now_ns);
 
 #endif

@@ -11,6 +11,9 @@
 #define NUM_SQES        512
 #define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
 
+/* Twice the handshakes: enough to choose the newest from. */
+#define ACCEPTS_PER_TURN (2 * CONNECTION_HANDSHAKES_PER_TURN)
+
 static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
                                      IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
 
@@ -53,7 +56,7 @@ void worker_publish(struct worker *worker, struct ke_settings *settings, struct 
 static void start_accept(struct worker *worker, uint32_t index)
 {
     struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
-    io_uring_prep_multishot_accept(sqe, worker->listeners[index].fd, NULL, NULL, SOCK_CLOEXEC);
+    io_uring_prep_accept(sqe, worker->listeners[index].fd, NULL, NULL, SOCK_CLOEXEC);
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_ACCEPT, index));
     worker->listeners[index].resume_at_ns = 0;
     worker->num_accepting++;
@@ -94,27 +97,53 @@ static bool admit(struct worker *worker, const struct ke_service *service, int f
     return false;
 }
 
-/* A multishot accept goes on while the completion says so. */
+static void take_client(struct worker *worker, const struct ke_service *service,
+                        const struct listener *listener, int fd)
+{
+    if (admit(worker, service, fd)) {
+        connection_accept(&worker->connections, service, fd, listener->family);
+    }
+}
+
 static void accepted(struct worker *worker, const struct ke_service *service, uint32_t index,
-                     const struct io_uring_cqe *cqe)
+                     int result)
 {
     struct listener *listener = &worker->listeners[index];
-    bool goes_on = (cqe->flags & IORING_CQE_F_MORE) != 0;
-    worker->num_accepting -= goes_on ? 0 : 1;
-    if (cqe->res >= 0 && admit(worker, service, cqe->res)) {
-        connection_accept(&worker->connections, service, cqe->res, listener->family);
-    }
-    if (goes_on) {
-        return;
+    worker->num_accepting--;
+    if (result >= 0) {
+        take_client(worker, service, listener, result);
     }
     if (worker->stopping != WORKER_RUN) {
         listener_close(listener);
-    } else if (cqe->res < 0) {
+    } else if (result < 0) {
         /* Out of descriptors or memory: the backlog holds the clients until there are some. */
         count_event(service->counters, KE_EVENT_ACCEPT_FAILED);
         listener->resume_at_ns = service->now_ns + ACCEPT_PAUSE_NS;
     } else {
-        start_accept(worker, index);
+        listener->may_have_more = true;
+    }
+}
+
+/* The ring's accept tells that clients have come; those behind the first one are taken here, so
+ * many and no more in a turn: to send a client away costs us something, and to leave it in the
+ * backlog, until that is full and the kernel drops who else knocks, costs nothing. So the share of
+ * the time that goes to those who are shed stays small, however many they are. */
+static void accept_more(struct worker *worker, const struct ke_service *service)
+{
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        struct listener *listener = &worker->listeners[i];
+        if (!listener->may_have_more || worker->stopping != WORKER_RUN) {
+            continue;
+        }
+        listener->may_have_more = false;
+        for (size_t num = 1; num < ACCEPTS_PER_TURN; num++) {
+            int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+            if (fd < 0) {
+                break; /* none, or a reason that the ring's accept will find too */
+            }
+            take_client(worker, service, listener, fd);
+        }
+        start_accept(worker, i);
     }
 }
 
@@ -154,7 +183,7 @@ static void complete(struct worker *worker, const struct ke_service *service,
     uint32_t index = ring_index(cqe->user_data);
     switch ((enum worker_tag)ring_tag(cqe->user_data)) {
     case TAG_ACCEPT:
-        accepted(worker, service, index, cqe);
+        accepted(worker, service, index, cqe->res);
         break;
     case TAG_RECEIVE:
         connection_received(&worker->connections, service, index, cqe->res);
@@ -261,6 +290,7 @@ static enum nts_status serve(struct worker *worker)
         service.now_ns = mono_time_ns();
         service.now_s = real_time_ns() / NS_PER_S;
         complete_all(worker, &service);
+        accept_more(worker, &service);
         look_at_stop(worker, &service);
         connection_shake_hands(&worker->connections, &service);
         connection_expire(&worker->connections, &service);

@@ -63,14 +63,3 @@ Test(handshake_queue, lets_go_of_any)
     handshake_queue_add(&queue, &waits[0], 300);
     assert_order("0");
 }
-
-Test(handshake_queue, finds_who_has_waited_too_long)
-{
-    cr_assert_null(handshake_queue_late(&queue, 0, 1000), "nobody");
-    fill();
-    cr_assert_null(handshake_queue_late(&queue, 10, 109));
-    cr_assert_eq(handshake_queue_late(&queue, 10, 110), &waits[0]);
-    handshake_queue_remove(&queue, &waits[0]);
-    cr_assert_null(handshake_queue_late(&queue, 10, 110));
-    cr_assert_eq(handshake_queue_late(&queue, 10, 111), &waits[1]);
-}
