@@ -2,8 +2,10 @@
 
 #include "base/clock_time.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -77,6 +79,20 @@ static void start_send(struct connection_table *table, struct connection *connec
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_SEND, index_of(table, connection)));
     io_uring_submit(table->ring);
     connection->sending = true;
+    connection->has_answered = true;
+}
+
+/* The next close of the socket is a reset. */
+static void forget_unsent(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+void connection_reset(int fd)
+{
+    forget_unsent(fd);
+    close(fd);
 }
 
 /* The kernel holds no operation of this slot any more. */
@@ -97,6 +113,7 @@ static void drop(struct connection_table *table, const struct ke_service *servic
 {
     list_remove(connection->phase == CONNECTION_TALKING ? &table->talking : &table->closing,
                 connection);
+    handshake_queue_remove(&table->waiting, &connection->wait);
     connection->phase = CONNECTION_DROPPED;
     if (connection->receiving || connection->sending) {
         shutdown(connection->fd, SHUT_RDWR); /* completes what is in flight */
@@ -191,13 +208,40 @@ static void find_local(union net_address *local, int fd, int family)
     }
 }
 
+/* When the octets came that have just been received: the backlog may have held them for long. */
+static int64_t received_at_ns(int fd, int64_t now_ns)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
+        return now_ns;
+    }
+    return now_ns - info.tcpi_last_data_recv * NS_PER_MS;
+}
+
+static struct connection *connection_of(struct handshake_wait *wait)
+{
+    return (struct connection *)((char *)wait - offsetof(struct connection, wait));
+}
+
+/* Sends one away that waits. */
+static void send_away(struct connection_table *table, const struct ke_service *service,
+                      struct connection *connection, enum ke_event event)
+{
+    count_event(service->counters, event);
+    forget_unsent(connection->fd);
+    drop(table, service, connection);
+}
+
 void connection_accept(struct connection_table *table, const struct ke_service *service, int fd,
                        int family)
 {
+    if (table->free == NULL && table->waiting.oldest != NULL) {
+        send_away(table, service, connection_of(table->waiting.oldest), KE_EVENT_SHED);
+    }
     struct connection *connection = table->free;
     union net_address local;
-    find_local(&local, fd, family);
-    if (connection == NULL || session_open(&connection->session, service, &local) != NTS_OK) {
+    if (connection == NULL) {
         count_event(service->counters, KE_EVENT_REFUSED);
         close(fd);
         return;
@@ -205,10 +249,13 @@ void connection_accept(struct connection_table *table, const struct ke_service *
     count_event(service->counters, KE_EVENT_ACCEPTED);
     table->free = connection->next;
     table->num_open++;
+    find_local(&local, fd, family);
+    session_open(&connection->session, service, &local);
     connection->fd = fd;
     connection->phase = CONNECTION_TALKING;
     connection->sending = false;
     connection->peer_closed = false;
+    connection->has_answered = false;
     connection->deadline_ns = service->now_ns + service->settings->config.deadline_ms * NS_PER_MS;
     list_insert(&table->talking, connection);
     start_receive(table, connection);
@@ -254,6 +301,13 @@ void connection_received(struct connection_table *table, const struct ke_service
     if (result == 0) {
         connection->peer_closed = true;
     }
+    if (result > 0 && connection->phase == CONNECTION_TALKING &&
+        session->state == SESSION_HANDSHAKE && !connection->has_answered) {
+        connection->received_len = (size_t)result;
+        handshake_queue_add(&table->waiting, &connection->wait,
+                            received_at_ns(connection->fd, service->now_ns));
+        return;
+    }
     if (connection->phase == CONNECTION_TALKING) {
         enum session_state before = session->state;
         if (result > 0) {
@@ -266,6 +320,41 @@ void connection_received(struct connection_table *table, const struct ke_service
         }
     }
     go_on(table, service, connection);
+}
+
+/* A client that has closed its side, or has sent a reset, will not finish a handshake. */
+static bool has_left(int fd)
+{
+    char octet;
+    ssize_t got = recv(fd, &octet, sizeof(octet), MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+void connection_shake_hands(struct connection_table *table, const struct ke_service *service)
+{
+    struct handshake_wait *wait;
+    size_t num_begun = 0;
+    int64_t patience_ns = service->settings->config.handshake_patience_ms * NS_PER_MS;
+    int64_t too_early_ns = service->now_ns - patience_ns;
+    while ((wait = table->waiting.oldest) != NULL && wait->since_ns <= too_early_ns) {
+        send_away(table, service, connection_of(wait), KE_EVENT_SHED);
+    }
+    while ((wait = table->waiting.newest) != NULL && num_begun < CONNECTION_HANDSHAKES_PER_TURN) {
+        struct connection *connection = connection_of(wait);
+        if (wait->since_ns <= too_early_ns) {
+            send_away(table, service, connection, KE_EVENT_SHED);
+            continue;
+        }
+        if (wait->since_ns < service->now_ns && has_left(connection->fd)) {
+            send_away(table, service, connection, KE_EVENT_GIVEN_UP);
+            continue;
+        }
+        num_begun++;
+        handshake_queue_remove(&table->waiting, wait);
+        session_receive(&connection->session, service, connection->receive_buffer,
+                        connection->received_len);
+        go_on(table, service, connection);
+    }
 }
 
 void connection_sent(struct connection_table *table, const struct ke_service *service,
@@ -300,6 +389,10 @@ void connection_expire(struct connection_table *table, const struct ke_service *
     struct connection *connection;
     while ((connection = table->talking.first) != NULL &&
            connection->deadline_ns <= service->now_ns) {
+        if (connection->wait.is_waiting) {
+            send_away(table, service, connection, KE_EVENT_SHED);
+            continue;
+        }
         session_deadline(&connection->session, service);
         go_on(table, service, connection);
     }

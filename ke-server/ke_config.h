@@ -4,6 +4,7 @@
 #define NTS_KE_CONFIG_H
 
 #include "certificate.h"
+#include "limit/source_options.h"
 #include "runtime/config.h"
 #include "service/keyring_options.h"
 
@@ -30,8 +31,10 @@ struct ke_config {
     int64_t deadline_ms;
     int64_t linger_ms;
     union net_address metrics; /* of no family: none */
-    const char *user;          /* NULL: stay who we are */
-    int log_level;             /* enum log_level */
+    int64_t handshake_patience_ms;
+    struct source_options sources;
+    const char *user; /* NULL: stay who we are */
+    int log_level;    /* enum log_level */
 };
 
 /* The table for config_load and the reference page. */

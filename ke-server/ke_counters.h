@@ -13,6 +13,10 @@
 #define KE_EVENT_TABLE(X)                                                                          \
     X(ACCEPTED, "accepted", "connections accepted")                                                \
     X(REFUSED, "refused", "connections closed at once because every slot was taken")               \
+    X(LIMITED, "limited", "connections reset at once because their source was over its budget")    \
+    X(SOURCE_REFUSED, "source_refused", "connections reset at once because of refuse_networks")    \
+    X(SHED, "shed", "connections reset because too many newer ones waited for a handshake")        \
+    X(GIVEN_UP, "given_up", "connections whose clients left before their handshake began")         \
     X(ACCEPT_FAILED, "accept_failed", "accepts that failed")                                       \
     X(CLOSED, "closed", "connections closed after they had a slot")                                \
     X(HANDSHAKES, "handshakes", "TLS handshakes completed")                                        \

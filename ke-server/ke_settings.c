@@ -5,6 +5,7 @@
 static void settings_destroy(struct snapshot *snapshot)
 {
     struct ke_settings *settings = (struct ke_settings *)snapshot;
+    source_policy_close(&settings->sources);
     free((void *)settings->time_servers.list);
     config_free(&settings->config_memory);
     free(settings);
@@ -51,6 +52,11 @@ enum nts_status ke_settings_load(struct ke_settings **out, const char *path, str
         goto fail;
     }
     const struct ke_config *config = &settings->config;
+    status = source_policy_open(&settings->sources, &config->sources, error);
+    if (status != NTS_OK) {
+        error_prefix(error, path);
+        goto fail;
+    }
     fill_policy(&settings->policy, config);
     status = fill_time_servers(&settings->time_servers, config);
     if (status != NTS_OK) {

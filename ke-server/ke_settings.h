@@ -5,6 +5,7 @@
 
 #include "base/snapshot.h"
 #include "ke_config.h"
+#include "limit/source_policy.h"
 #include "negotiate.h"
 #include "time_servers.h"
 
@@ -14,6 +15,7 @@ struct ke_settings {
     struct config_memory config_memory;
     struct ke_policy policy; /* what the operator allows */
     struct time_servers time_servers;
+    struct source_policy sources;
 };
 
 /* ke_settings_load reads the file at `path`, but nothing that it points to. `*settings` gets one

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG 4096 /* the kernel takes net.core.somaxconn if that is less */
+/* What one worker can do in a fraction of the time that clients wait for. Who comes when it is full
+ * is not heard, and knocks again a second later. The kernel takes net.core.somaxconn if that is
+ * less. */
+#define BACKLOG 1024
 
 static bool set_option(int fd, int level, int option)
 {
@@ -18,7 +21,7 @@ enum nts_status listener_open(struct listener *listener, const union net_address
                               struct error *error)
 {
     int family = address->sa.sa_family;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* TCP_NODELAY passes to the accepted sockets: each flight is one send, none waits. */
     if (fd < 0 || !set_option(fd, SOL_SOCKET, SO_REUSEADDR) ||
         !set_option(fd, SOL_SOCKET, SO_REUSEPORT) || !set_option(fd, IPPROTO_TCP, TCP_NODELAY) ||

@@ -8,11 +8,13 @@
 struct listener {
     int fd; /* -1: closed */
     int family;
-    int64_t resume_at_ns; /* worker: accepting pauses until then; 0: it does not */
+    /* The worker's. */
+    int64_t resume_at_ns; /* accepting pauses until then; 0: it does not */
+    bool may_have_more;   /* a client was accepted, and others may be behind it */
 };
 
-/* listener_open binds and listens. An IPv6 socket serves IPv6 only: IPv4 has sockets of its own.
- * NTS_ERR_SYSTEM with a text that names the address. */
+/* listener_open binds and listens, without blocking. An IPv6 socket serves IPv6 only: IPv4 has
+ * sockets of its own. NTS_ERR_SYSTEM with a text that names the address. */
 NTS_MUST_CHECK enum nts_status listener_open(struct listener *listener,
                                              const union net_address *address, struct error *error);
 

@@ -24,6 +24,7 @@
 
 struct server {
     struct live_files files;
+    struct source_gate gate;
     int signal_fd;
     int done_fd; /* a worker that has ended writes here */
     struct worker *workers;
@@ -82,8 +83,9 @@ static enum nts_status open_worker(struct server *server, struct worker *worker,
         listeners[i].fd = -1;
     }
     server->num_workers++; /* from here on, worker_close cleans up */
-    enum nts_status status = worker_init(worker, listeners, config->listen.num,
-                                         (size_t)config->max_connections, server->done_fd, error);
+    enum nts_status status =
+        worker_init(worker, listeners, config->listen.num, (size_t)config->max_connections,
+                    &server->gate, server->done_fd, error);
     for (size_t i = 0; status == NTS_OK && i < config->listen.num; i++) {
         status = listener_open(&listeners[i], &addresses[i], error);
     }
@@ -174,6 +176,10 @@ static enum nts_status start(struct server *server, const char *config_path, str
         return status;
     }
     const struct ke_config *config = &server->files.initial->config;
+    status = source_gate_open(&server->gate, error);
+    if (status != NTS_OK) {
+        return status;
+    }
     status = open_workers(server, error);
     if (status != NTS_OK) {
         return status;
@@ -200,13 +206,26 @@ static enum nts_status start(struct server *server, const char *config_path, str
     return NTS_OK;
 }
 
-static void log_sums(const struct server *server)
+static void sum_counters(uint64_t sums[KE_NUM_COUNTERS], const struct server *server)
 {
-    uint64_t sums[KE_NUM_COUNTERS] = {0};
     for (size_t i = 0; i < server->num_workers; i++) {
         ke_counters_sum(sums, &server->workers[i].counters);
     }
+}
+
+static void log_sums(const struct server *server)
+{
+    uint64_t sums[KE_NUM_COUNTERS] = {0};
+    sum_counters(sums, server);
     ke_counters_log(sums);
+}
+
+static void report_sources(struct server *server)
+{
+    uint64_t sums[KE_NUM_COUNTERS] = {0};
+    sum_counters(sums, server);
+    source_gate_report(&server->gate, &server->files.settings->sources, sums[KE_EVENT_LIMITED],
+                       sums[KE_EVENT_SOURCE_REFUSED], mono_time_ns() / NS_PER_S);
 }
 
 static void publish(struct server *server)
@@ -270,6 +289,7 @@ static void run(struct server *server)
         unsigned events = control_wait(server->signal_fd, fds, 3, TICK_INTERVAL_MS);
         look_at_files(server, events);
         look_after_workers(server);
+        report_sources(server);
         if ((events & CONTROL_DUMP) != 0) {
             log_sums(server);
             certificate_service_log_status(&server->files.certificates);
@@ -315,6 +335,7 @@ static void close_server(struct server *server)
         worker_close(&server->workers[i]);
     }
     free(server->workers);
+    source_gate_close(&server->gate);
     live_files_close(&server->files);
 }
 

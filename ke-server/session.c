@@ -8,14 +8,20 @@
 #include <openssl/err.h>
 #include <string.h>
 
-enum nts_status session_open(struct session *session, const struct ke_service *service,
-                             const union net_address *local)
+void session_open(struct session *session, const struct ke_service *service,
+                  const union net_address *local)
 {
+    session->ssl = NULL;
     session->state = SESSION_HANDSHAKE;
     session->opened_ns = service->now_ns;
     session->local = *local;
     session->request_len = 0;
-    session->ssl = tls_session_new(service->tls);
+}
+
+/* The TLS side, with the certificate of now. */
+static enum nts_status open_tls(struct session *session, const struct tls_contexts *contexts)
+{
+    session->ssl = tls_session_new(contexts);
     session->input = BIO_new(BIO_s_mem());
     session->output = BIO_new(BIO_s_mem());
     if (session->ssl == NULL || session->input == NULL || session->output == NULL) {
@@ -23,7 +29,6 @@ enum nts_status session_open(struct session *session, const struct ke_service *s
         BIO_free(session->output);
         SSL_free(session->ssl);
         session->ssl = NULL;
-        ERR_clear_error();
         return NTS_ERR_NO_MEMORY;
     }
     SSL_set_bio(session->ssl, session->input, session->output);
@@ -173,7 +178,8 @@ void session_receive(struct session *session, const struct ke_service *service, 
         return;
     }
     ERR_clear_error();
-    if (BIO_write(session->input, data, (int)len) != (int)len) {
+    bool has_tls = session->ssl != NULL || open_tls(session, service->tls) == NTS_OK;
+    if (!has_tls || BIO_write(session->input, data, (int)len) != (int)len) {
         end(session, service, NTS_ERR_NO_MEMORY);
         return;
     }
@@ -208,6 +214,9 @@ void session_deadline(struct session *session, const struct ke_service *service)
 
 size_t session_output(struct session *session, uint8_t *out, size_t capacity)
 {
+    if (session->ssl == NULL) {
+        return 0;
+    }
     int got = BIO_read(session->output, out, capacity < INT_MAX ? (int)capacity : INT_MAX);
     return got > 0 ? (size_t)got : 0;
 }

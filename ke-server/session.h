@@ -28,21 +28,20 @@ struct ke_service {
 };
 
 struct session {
-    SSL *ssl;
+    SSL *ssl;    /* NULL before the first octets: who is shed unheard has cost little */
     BIO *input;  /* owned by ssl */
     BIO *output; /* owned by ssl */
     enum session_state state;
-    int64_t opened_ns; /* monotonic */
+    int64_t opened_ns;       /* monotonic */
     union net_address local; /* that the client came to */
     size_t request_len;
     /* One octet more than a request may have, so that what stands behind one is seen. */
     uint8_t request[KE_REQUEST_MAX_LEN + 1];
 };
 
-/* session_open starts a session of a client that came to `local`. NTS_ERR_NO_MEMORY. */
-NTS_MUST_CHECK enum nts_status session_open(struct session *session,
-                                            const struct ke_service *service,
-                                            const union net_address *local);
+/* session_open starts a session of a client that came to `local`. */
+void session_open(struct session *session, const struct ke_service *service,
+                  const union net_address *local);
 
 /* session_receive takes the `len` octets that arrived from the client. */
 void session_receive(struct session *session, const struct ke_service *service, const uint8_t *data,

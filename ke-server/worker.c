@@ -11,15 +11,20 @@
 #define NUM_SQES        512
 #define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
 
+/* Twice the handshakes: enough to choose the newest from. */
+#define ACCEPTS_PER_TURN (2 * CONNECTION_HANDSHAKES_PER_TURN)
+
 static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
                                      IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
 
 enum nts_status worker_init(struct worker *worker, struct listener *listeners, size_t num_listeners,
-                            size_t max_connections, int done_fd, struct error *error)
+                            size_t max_connections, struct source_gate *gate, int done_fd,
+                            struct error *error)
 {
     worker->listeners = listeners;
     worker->num_listeners = num_listeners;
     worker->max_connections = max_connections;
+    worker->gate = gate;
     worker->done_fd = done_fd;
     worker->wake_fd = eventfd(0, EFD_CLOEXEC);
     if (worker->wake_fd < 0 || sem_init(&worker->started, 0, 0) != 0) {
@@ -55,7 +60,7 @@ void worker_publish(struct worker *worker, struct ke_settings *settings, struct 
 static void start_accept(struct worker *worker, uint32_t index)
 {
     struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
-    io_uring_prep_multishot_accept(sqe, worker->listeners[index].fd, NULL, NULL, SOCK_CLOEXEC);
+    io_uring_prep_accept(sqe, worker->listeners[index].fd, NULL, NULL, SOCK_CLOEXEC);
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_ACCEPT, index));
     worker->listeners[index].resume_at_ns = 0;
     worker->num_accepting++;
@@ -68,27 +73,81 @@ static void start_wake(struct worker *worker)
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_WAKE, 0));
 }
 
-/* A multishot accept goes on while the completion says so. */
+/* Whether a client may have a connection; who may not is sent away. Before TLS, and without asking
+ * for the address when it makes no difference. */
+static bool admit(struct worker *worker, const struct ke_service *service, int fd)
+{
+    const struct source_policy *policy = &service->settings->sources;
+    union net_address peer = {0};
+    socklen_t len = sizeof(peer);
+    if (source_policy_is_open_to_all(policy)) {
+        return true;
+    }
+    if (getpeername(fd, &peer.sa, &len) != 0) {
+        close(fd); /* it has gone already */
+        return false;
+    }
+    switch (source_gate_judge(worker->gate, policy, ip_bits_of(&peer), service->now_ns)) {
+    case SOURCE_OVER_BUDGET:
+        count_event(service->counters, KE_EVENT_LIMITED);
+        break;
+    case SOURCE_REFUSED:
+        count_event(service->counters, KE_EVENT_SOURCE_REFUSED);
+        break;
+    case SOURCE_ADMITTED:
+        return true;
+    }
+    connection_reset(fd);
+    return false;
+}
+
+static void take_client(struct worker *worker, const struct ke_service *service,
+                        const struct listener *listener, int fd)
+{
+    if (admit(worker, service, fd)) {
+        connection_accept(&worker->connections, service, fd, listener->family);
+    }
+}
+
 static void accepted(struct worker *worker, const struct ke_service *service, uint32_t index,
-                     const struct io_uring_cqe *cqe)
+                     int result)
 {
     struct listener *listener = &worker->listeners[index];
-    bool goes_on = (cqe->flags & IORING_CQE_F_MORE) != 0;
-    worker->num_accepting -= goes_on ? 0 : 1;
-    if (cqe->res >= 0) {
-        connection_accept(&worker->connections, service, cqe->res, listener->family);
-    }
-    if (goes_on) {
-        return;
+    worker->num_accepting--;
+    if (result >= 0) {
+        take_client(worker, service, listener, result);
     }
     if (worker->stopping != WORKER_RUN) {
         listener_close(listener);
-    } else if (cqe->res < 0) {
+    } else if (result < 0) {
         /* Out of descriptors or memory: the backlog holds the clients until there are some. */
         count_event(service->counters, KE_EVENT_ACCEPT_FAILED);
         listener->resume_at_ns = service->now_ns + ACCEPT_PAUSE_NS;
     } else {
-        start_accept(worker, index);
+        listener->may_have_more = true;
+    }
+}
+
+/* The ring's accept tells that clients have come; those behind the first one are taken here, so
+ * many and no more in a turn: to send a client away costs us something, and to leave it in the
+ * backlog, until that is full and the kernel drops who else knocks, costs nothing. So the share of
+ * the time that goes to those who are shed stays small, however many they are. */
+static void accept_more(struct worker *worker, const struct ke_service *service)
+{
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        struct listener *listener = &worker->listeners[i];
+        if (!listener->may_have_more || worker->stopping != WORKER_RUN) {
+            continue;
+        }
+        listener->may_have_more = false;
+        for (size_t num = 1; num < ACCEPTS_PER_TURN; num++) {
+            int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+            if (fd < 0) {
+                break; /* none, or a reason that the ring's accept will find too */
+            }
+            take_client(worker, service, listener, fd);
+        }
+        start_accept(worker, i);
     }
 }
 
@@ -128,7 +187,7 @@ static void complete(struct worker *worker, const struct ke_service *service,
     uint32_t index = ring_index(cqe->user_data);
     switch ((enum worker_tag)ring_tag(cqe->user_data)) {
     case TAG_ACCEPT:
-        accepted(worker, service, index, cqe);
+        accepted(worker, service, index, cqe->res);
         break;
     case TAG_RECEIVE:
         connection_received(&worker->connections, service, index, cqe->res);
@@ -180,19 +239,9 @@ static int64_t next_deadline(const struct worker *worker)
     return nearest_ns;
 }
 
-/* Submits what is queued and waits for a completion or the nearest deadline. */
-static enum nts_status wait_for_work(struct worker *worker)
+/* What the ring says of a submission. */
+static enum nts_status submitted(struct worker *worker, int result)
 {
-    struct io_uring_cqe *cqe;
-    struct __kernel_timespec timeout = {0};
-    int64_t deadline_ns = next_deadline(worker);
-    int64_t left_ns = deadline_ns - mono_time_ns();
-    if (left_ns > 0) {
-        timeout.tv_sec = left_ns / NS_PER_S;
-        timeout.tv_nsec = left_ns % NS_PER_S;
-    }
-    int result = io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
-                                                  deadline_ns != INT64_MAX ? &timeout : NULL, NULL);
     switch (-result) {
     case ETIME:
     case EINTR:
@@ -204,6 +253,26 @@ static enum nts_status wait_for_work(struct worker *worker)
                            : error_set(&worker->error, NTS_ERR_SYSTEM, "io_uring failed: %s",
                                        strerror(-result));
     }
+}
+
+/* Submits what is queued and waits for a completion or the nearest deadline; not at all while
+ * handshakes wait. */
+static enum nts_status wait_for_work(struct worker *worker)
+{
+    if (connection_is_waiting(&worker->connections)) {
+        return submitted(worker, io_uring_submit_and_get_events(&worker->ring));
+    }
+    struct io_uring_cqe *cqe;
+    struct __kernel_timespec timeout = {0};
+    int64_t deadline_ns = next_deadline(worker);
+    int64_t left_ns = deadline_ns - mono_time_ns();
+    if (left_ns > 0) {
+        timeout.tv_sec = left_ns / NS_PER_S;
+        timeout.tv_nsec = left_ns % NS_PER_S;
+    }
+    return submitted(
+        worker, io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
+                                                 deadline_ns != INT64_MAX ? &timeout : NULL, NULL));
 }
 
 static bool is_finished(const struct worker *worker)
@@ -227,7 +296,9 @@ static enum nts_status serve(struct worker *worker)
         service.now_ns = mono_time_ns();
         service.now_s = real_time_ns() / NS_PER_S;
         complete_all(worker, &service);
+        accept_more(worker, &service);
         look_at_stop(worker, &service);
+        connection_shake_hands(&worker->connections, &service);
         connection_expire(&worker->connections, &service);
         resume_accepts(worker, service.now_ns);
     }

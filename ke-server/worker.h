@@ -5,6 +5,7 @@
 
 #include "connection.h"
 #include "crypto/random.h"
+#include "limit/source_gate.h"
 #include "listener.h"
 #include "runtime/heartbeat.h"
 
@@ -23,7 +24,8 @@ struct worker {
     struct listener *listeners;
     size_t num_listeners;
     size_t max_connections;
-    int done_fd; /* eventfd of the control thread: written when a worker has ended */
+    struct source_gate *gate; /* of all workers */
+    int done_fd;              /* eventfd of the control thread: written when a worker has ended */
     int wake_fd;
     atomic_int stop;               /* enum worker_stop */
     struct snapshot_slot settings; /* struct ke_settings */
@@ -50,7 +52,8 @@ struct worker {
  * malloc, closed and freed by worker_close). NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status worker_init(struct worker *worker, struct listener *listeners,
                                            size_t num_listeners, size_t max_connections,
-                                           int done_fd, struct error *error);
+                                           struct source_gate *gate, int done_fd,
+                                           struct error *error);
 
 /* worker_publish hands the worker newer settings, TLS contexts or a newer keyring; NULL leaves what
  * it has. The worker takes references of its own. */

@@ -15,6 +15,7 @@ struct exchange {
     struct datagram *datagram;
     struct request *request;
     const struct session_keys *keys;
+    bool gets_kiss; /* instead of the time */
     size_t plaintext_len;
     uint8_t plaintext[REQUEST_MAX_LEN]; /* decrypted fields first, then the cookies to encrypt */
 };
@@ -84,6 +85,39 @@ static void answer_plain(struct answer_engine *engine, struct datagram *datagram
     count(engine, ANSWER_UNSYNCHRONISED_ANSWERS, clock->is_fit ? 0 : 1);
 }
 
+/* Why a request is not looked at, whatever it is. */
+static enum nts_status admit(struct answer_engine *engine, enum source_verdict verdict)
+{
+    switch (verdict) {
+    case SOURCE_REFUSED:
+        return NTS_ERR_SOURCE_REFUSED;
+    case SOURCE_OVER_BUDGET:
+        return random_below(&engine->random, RATE_KISS_ONE_IN) == 0 ? NTS_OK : NTS_ERR_RATE_LIMITED;
+    case SOURCE_ADMITTED:
+        break;
+    }
+    return NTS_OK;
+}
+
+static enum nts_status parse(struct request *request, const struct datagram *datagram,
+                             const struct answer_context *context, bool is_fit)
+{
+    enum nts_status status = request_parse(request, datagram->data, datagram->len);
+    if (status != NTS_OK) {
+        return status;
+    }
+    if (!is_fit && context->silent_when_unsynchronised) {
+        return NTS_ERR_UNSYNCHRONISED;
+    }
+    if (!request->is_nts && !context->plain_ntp) {
+        return NTS_ERR_PLAIN_REFUSED;
+    }
+    if (!request->is_nts && datagram->verdict == SOURCE_OVER_BUDGET) {
+        return NTS_ERR_RATE_LIMITED;
+    }
+    return NTS_OK;
+}
+
 /* Parses all. Plain requests are answered on the spot but for their transmit timestamps, NTS
  * requests become exchanges. */
 static void parse_all(struct answer_engine *engine, struct datagram *batch, size_t num,
@@ -94,12 +128,9 @@ static void parse_all(struct answer_engine *engine, struct datagram *batch, size
         struct datagram *datagram = &batch[i];
         struct request *request = &engine->requests[i];
         datagram->reply_len = 0;
-        enum nts_status status = request_parse(request, datagram->data, datagram->len);
-        if (status == NTS_OK && !clock->is_fit && context->silent_when_unsynchronised) {
-            status = NTS_ERR_UNSYNCHRONISED;
-        }
-        if (status == NTS_OK && !request->is_nts && !context->plain_ntp) {
-            status = NTS_ERR_PLAIN_REFUSED;
+        enum nts_status status = admit(engine, datagram->verdict);
+        if (status == NTS_OK) {
+            status = parse(request, datagram, context, clock->is_fit);
         }
         if (status != NTS_OK) {
             count_cause(engine, status);
@@ -107,20 +138,24 @@ static void parse_all(struct answer_engine *engine, struct datagram *batch, size
             struct exchange *exchange = &engine->exchanges[engine->num_exchanges++];
             exchange->datagram = datagram;
             exchange->request = request;
+            exchange->gets_kiss = datagram->verdict == SOURCE_OVER_BUDGET;
         } else {
             answer_plain(engine, datagram, request, clock);
         }
     }
 }
 
-/* Answers with an NTS NAK (RFC 8915, section 5.7). */
+/* Answers with an NTS NAK (RFC 8915, section 5.7), within the budget of the source. */
 static void answer_nak(struct answer_engine *engine, const struct exchange *exchange,
                        enum nts_status cause)
 {
+    count_cause(engine, cause);
+    if (exchange->gets_kiss) {
+        return;
+    }
     struct writer w = writer_over(exchange->datagram->reply, REQUEST_MAX_LEN);
     response_write_nak(&w, exchange->request);
     finish_reply(engine, exchange->datagram, &w);
-    count_cause(engine, cause);
     count(engine, ANSWER_NAKS, 1);
 }
 
@@ -131,6 +166,7 @@ static void keep(struct exchange *kept, const struct exchange *exchange)
     kept->datagram = exchange->datagram;
     kept->request = exchange->request;
     kept->keys = exchange->keys;
+    kept->gets_kiss = exchange->gets_kiss;
 }
 
 /* Opens all cookies and keeps the exchanges whose cookie is good and whose nonce suits the
@@ -238,7 +274,11 @@ static bool lay_out(struct answer_engine *engine, struct aead_job *job,
     struct datagram *datagram = exchange->datagram;
     const struct aead_algorithm *aead = exchange->keys->aead;
     struct writer w = writer_over(datagram->reply, REQUEST_MAX_LEN);
-    response_write_header(&w, exchange->request, clock, datagram->rx_time_ns);
+    if (exchange->gets_kiss) {
+        response_write_rate_kiss(&w, exchange->request, datagram->rx_time_ns);
+    } else {
+        response_write_header(&w, exchange->request, clock, datagram->rx_time_ns);
+    }
     response_write_unique_id(&w, exchange->request);
     size_t ad_len = writer_len(&w);
     struct response_seal seal = response_write_authenticator(&w, aead, exchange->plaintext_len);
@@ -261,6 +301,25 @@ static bool lay_out(struct answer_engine *engine, struct aead_job *job,
     return true;
 }
 
+static void count_replies(struct answer_engine *engine, bool is_fit)
+{
+    size_t num_kisses = 0;
+    size_t num_by_aead[AEAD_NUM_ALGORITHMS] = {0};
+    for (size_t i = 0; i < engine->num_exchanges; i++) {
+        num_kisses += engine->exchanges[i].gets_kiss ? 1 : 0;
+        num_by_aead[engine->exchanges[i].keys->aead->index] +=
+            engine->exchanges[i].gets_kiss ? 0 : 1;
+    }
+    size_t num_answers = engine->num_exchanges - num_kisses;
+    count(engine, ANSWER_ANSWERED_NTS, num_answers);
+    count(engine, ANSWER_UNSYNCHRONISED_ANSWERS, is_fit ? 0 : num_answers);
+    count(engine, ANSWER_RATE_KISSES, num_kisses);
+    counter_add(&engine->counters.by_cause[NTS_ERR_RATE_LIMITED], num_kisses);
+    for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
+        counter_add(&engine->counters.answered_by_aead[i], num_by_aead[i]);
+    }
+}
+
 /* Mints fresh cookies for all and lays the replies out, ready to be stamped and sealed. */
 static void mint_all(struct answer_engine *engine, const struct answer_context *context,
                      const struct response_clock *clock, int64_t now_s)
@@ -278,13 +337,14 @@ static void mint_all(struct answer_engine *engine, const struct answer_context *
         num_cookies += plan_cookies(exchange, &minting[exchange->keys->aead->index],
                                     &engine->mint_jobs[num_cookies]);
         if (lay_out(engine, &engine->aead_jobs[num_kept], exchange, clock)) {
-            engine->exchanges[num_kept++].datagram = exchange->datagram;
+            engine->exchanges[num_kept].datagram = exchange->datagram;
+            engine->exchanges[num_kept++].gets_kiss = exchange->gets_kiss;
         }
     }
     engine->num_exchanges = num_kept;
     cookie_seal_batch(engine->mint_jobs, num_cookies, &engine->random);
     count(engine, ANSWER_COOKIES_MINTED, num_cookies);
-    count(engine, ANSWER_UNSYNCHRONISED_ANSWERS, clock->is_fit ? 0 : num_kept);
+    count_replies(engine, clock->is_fit);
 }
 
 /* Stamps all replies with the instant at which each will leave: after all are sealed, one send
@@ -321,9 +381,7 @@ static void seal_all(struct answer_engine *engine, const struct answer_context *
         return;
     }
     aead_seal_batch(engine->aead_jobs, num);
-    size_t num_by_aead[AEAD_NUM_ALGORITHMS] = {0};
     for (size_t i = 0; i < num; i++) {
-        num_by_aead[engine->aead_jobs[i].aead->index]++;
         if (engine->aead_jobs[i].status != NTS_OK) {
             engine->exchanges[i].datagram->reply_len = 0;
             count_cause(engine, NTS_ERR_INTERNAL);
@@ -332,10 +390,6 @@ static void seal_all(struct answer_engine *engine, const struct answer_context *
     int64_t cost_ns = (context->real_time_ns() - stamped_ns) / (int64_t)num;
     if (cost_ns >= 0 && cost_ns < NS_PER_MS) {
         engine->seal_cost_ns += (cost_ns - engine->seal_cost_ns) / 8;
-    }
-    count(engine, ANSWER_ANSWERED_NTS, num);
-    for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
-        counter_add(&engine->counters.answered_by_aead[i], num_by_aead[i]);
     }
 }
 

@@ -3,12 +3,19 @@
  *
  *   parse -> open cookies -> verify -> mint -> stamp -> seal
  *
- * Each step works on the whole batch, so that AES can work on many packets side by side. */
+ * Each step works on the whole batch, so that AES can work on many packets side by side.
+ *
+ * What a source sends beyond its budget gets silence, before any cryptography, but for one request
+ * in RATE_KISS_ONE_IN: if that is an NTS request and authentic, it gets a kiss of death RATE,
+ * sealed like any reply, with the fresh cookies that spare the client an NTS-KE. Anything else
+ * never gets a kiss: source addresses can be forged, so whoever wants a client of plain NTP to go
+ * away would only have to use up its budget for it. */
 #ifndef NTS_TIME_ANSWER_H
 #define NTS_TIME_ANSWER_H
 
 #include "clock_state.h"
 #include "keys/cookie.h"
+#include "limit/source.h"
 #include "request.h"
 #include "response.h"
 #include "runtime/counter.h"
@@ -16,14 +23,19 @@
 
 #define ANSWER_MAX_BATCH 32
 
+/* One request in so many of those over budget is looked at for a kiss. */
+#define RATE_KISS_ONE_IN 8
+
 /* One datagram and, after the batch, its reply. */
 struct datagram {
     const uint8_t *data;
     size_t len;
     int64_t rx_time_ns; /* CLOCK_REALTIME, the kernel's receive timestamp */
-    uint8_t *reply;     /* REQUEST_MAX_LEN octets to write to; must not overlap `data` */
-    size_t reply_len;   /* out: 0 is silence; never more than `len` */
-    int64_t leaves_ns;  /* out: when the reply will leave, CLOCK_REALTIME, as its timestamp says */
+    struct ip_bits source;
+    enum source_verdict verdict; /* about its source */
+    uint8_t *reply;              /* REQUEST_MAX_LEN octets to write to; must not overlap `data` */
+    size_t reply_len;            /* out: 0 is silence; never more than `len` */
+    int64_t leaves_ns; /* out: when the reply will leave, CLOCK_REALTIME, as its timestamp says */
 };
 
 /* datagrams_with_reply counts those of the `num` that have one. */
@@ -52,6 +64,7 @@ struct answer_context {
     X(ANSWERED_PLAIN, "answered_plain", "NTP requests answered without NTS")                       \
     X(ANSWERED_NTS, "answered_nts", "NTS requests answered with time")                             \
     X(NAKS, "naks", "NTS requests answered with an NTS NAK")                                       \
+    X(RATE_KISSES, "rate_kisses", "authentic requests over their budgets told to ask less")        \
     X(UNSYNCHRONISED_ANSWERS, "answered_unsynchronised", "answers that claim no good time")        \
     X(COOKIES_MINTED, "cookies_minted", "fresh cookies given out in answers")                      \
     X(BATCHES, "batches", "batches of datagrams answered in one go")

@@ -23,12 +23,19 @@ static int check(const struct time_config *config, const char *config_path)
 {
     struct error error;
     struct keyring *ring;
+    struct source_policy policy;
     struct clock_source source;
     const struct keyring_access access = {config->keyring.signer, config->keyring.node_key};
     if (keyring_file_load(&ring, NULL, config->keyring.path, &access, &error) != NTS_OK) {
         log_error("check.failed", "reason=\"%s\"", error.text);
         return 1;
     }
+    if (source_policy_open(&policy, &config->sources, &error) != NTS_OK) {
+        log_error("check.failed", "reason=\"%s: %s\"", config_path, error.text);
+        snapshot_unref(&ring->snapshot);
+        return 1;
+    }
+    source_policy_close(&policy);
     bool can_seal = keyring_active_key(ring, real_time_ns() / NS_PER_S) != NULL;
     snapshot_unref(&ring->snapshot);
     if (!can_seal) {

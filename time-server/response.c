@@ -66,6 +66,24 @@ void response_write_nak(struct writer *w, const struct request *request)
     response_write_unique_id(w, request);
 }
 
+/* The timestamps mean nothing in a kiss, but clients drop what has none before they look further.
+ */
+void response_write_rate_kiss(struct writer *w, const struct request *request, int64_t rx_time_ns)
+{
+    int poll = request->poll < NTP_MAX_POLL ? request->poll + 1 : NTP_MAX_POLL;
+    struct ntp_header header = {
+        .leap = NTP_LEAP_UNSYNCHRONISED,
+        .version = request->version,
+        .mode = NTP_MODE_SERVER,
+        .stratum = 0,
+        .poll = (int8_t)(poll > RATE_KISS_MIN_POLL ? poll : RATE_KISS_MIN_POLL),
+        .reference_id = NTP_KISS_RATE,
+        .origin_time = request->transmit_time,
+        .receive_time = ntp_time_from_unix_ns(rx_time_ns),
+    };
+    put_header(w, &header);
+}
+
 size_t response_num_cookies(const struct request *request, const struct aead_algorithm *aead,
                             size_t cookie_len)
 {

@@ -31,6 +31,11 @@ void response_write_unique_id(struct writer *w, const struct request *request);
 /* response_write_nak writes a whole NTS NAK: kiss code NTSN and the unique identifier. */
 void response_write_nak(struct writer *w, const struct request *request);
 
+/* response_write_rate_kiss writes the 48 octets of a kiss of death RATE, with a poll interval that
+ * is twice the client's and RATE_KISS_MIN_POLL at least (RFC 5905, section 7.4). */
+#define RATE_KISS_MIN_POLL 6
+void response_write_rate_kiss(struct writer *w, const struct request *request, int64_t rx_time_ns);
+
 /* response_num_cookies returns how many cookies of `cookie_len` octets a reply may carry: one for
  * the request's own and one for each placeholder, RESPONSE_MAX_COOKIES at most, and never so many
  * that the reply is longer than the request (RFC 8915, section 5.5). */

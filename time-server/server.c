@@ -16,24 +16,37 @@
 
 static void settings_destroy(struct snapshot *snapshot)
 {
-    free(snapshot);
+    struct time_settings *settings = (struct time_settings *)snapshot;
+    source_policy_close(&settings->policy);
+    free(settings);
 }
 
-/* Hands every worker the settings of the configuration; false if there is no memory. */
-static bool publish_settings(struct time_server *server)
+/* Makes what the workers need of a configuration, and keeps nothing of it. */
+static enum nts_status make_settings(struct time_settings **out, const struct time_config *config,
+                                     const char *path, struct error *error)
 {
     struct time_settings *settings = calloc(1, sizeof(*settings));
     if (settings == NULL) {
-        return false;
+        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    enum nts_status status = source_policy_open(&settings->policy, &config->sources, error);
+    if (status != NTS_OK) {
+        error_prefix(error, path);
+        free(settings);
+        return status;
     }
     snapshot_init(&settings->snapshot, settings_destroy);
-    settings->plain_ntp = server->config.plain_ntp;
-    settings->silent_when_unsynchronised = server->config.unsynchronised == UNSYNCHRONISED_SILENT;
+    settings->plain_ntp = config->plain_ntp;
+    settings->silent_when_unsynchronised = config->unsynchronised == UNSYNCHRONISED_SILENT;
+    *out = settings;
+    return NTS_OK;
+}
+
+static void publish_settings(struct time_server *server)
+{
     for (size_t i = 0; i < server->num_workers; i++) {
-        snapshot_publish(&server->workers[i].settings, &settings->snapshot);
+        snapshot_publish(&server->workers[i].settings, &server->settings->snapshot);
     }
-    snapshot_unref(&settings->snapshot);
-    return true;
 }
 
 static void publish_keyring(struct time_server *server)
@@ -89,6 +102,7 @@ static enum nts_status create_workers(struct time_server *server, struct error *
             .number = server->num_workers,
             .cpu = one_per_cpu ? cpu : -1,
             .clock_board = &server->clock_board,
+            .gate = &server->gate,
             .clock_limits = {server->config.clock.max_root_distance_ms * NS_PER_MS,
                              server->config.clock.holdover_s * NS_PER_S},
             .sockets = {.fds = server->fds + server->num_workers * server->config.listen.num,
@@ -123,8 +137,14 @@ static enum nts_status bind_sockets(struct time_server *server, struct error *er
 enum nts_status time_server_open(struct time_server *server, struct error *error)
 {
     enum nts_status status =
-        keyring_service_open(&server->keyring, &server->config.keyring,
-                             "clients get NTS NAK, or no fresh cookies", error);
+        make_settings(&server->settings, &server->config, server->config_path, error);
+    if (status == NTS_OK) {
+        status = source_gate_open(&server->gate, error);
+    }
+    if (status == NTS_OK) {
+        status = keyring_service_open(&server->keyring, &server->config.keyring,
+                                      "clients get NTS NAK, or no fresh cookies", error);
+    }
     if (status == NTS_OK) {
         status = clock_source_open(&server->clock_source, &server->config.clock, error);
     }
@@ -134,10 +154,8 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
     if (status == NTS_OK) {
         publish_keyring(server);
     }
-    if (status == NTS_OK && !publish_settings(server)) {
-        status = error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
-    }
     if (status == NTS_OK) {
+        publish_settings(server);
         status = bind_sockets(server, error);
     }
     if (status == NTS_OK) {
@@ -205,9 +223,16 @@ void time_server_reload(struct time_server *server)
 {
     struct time_config fresh;
     struct config_memory memory;
+    struct time_settings *settings;
     struct error error;
     enum nts_status status =
         config_load(&fresh, &memory, &time_config_table, server->config_path, &error);
+    if (status == NTS_OK) {
+        status = make_settings(&settings, &fresh, server->config_path, &error);
+        if (status != NTS_OK) {
+            config_free(&memory);
+        }
+    }
     if (status != NTS_OK) {
         log_error("config.refused", "reason=\"%s\" kept=true", error.text);
         return;
@@ -221,10 +246,9 @@ void time_server_reload(struct time_server *server)
     server->config.log_level = fresh.log_level;
     config_free(&memory);
     log_set_level((enum log_level)server->config.log_level);
-    if (!publish_settings(server)) {
-        log_error("config.refused", "reason=\"out of memory\" kept=true");
-        return;
-    }
+    snapshot_unref(&server->settings->snapshot);
+    server->settings = settings;
+    publish_settings(server);
     log_info("config.reloaded", "file=\"%s\"", server->config_path);
 }
 
@@ -264,6 +288,19 @@ static void look_after_workers(struct time_server *server)
     atomic_store(&server->num_alive, num_alive);
 }
 
+static void report_sources(struct time_server *server)
+{
+    uint64_t num_over_budget = 0;
+    uint64_t num_refused = 0;
+    for (size_t i = 0; i < server->num_running; i++) {
+        const struct answer_counters *counters = answer_engine_counters(server->workers[i].engine);
+        num_over_budget += counter_read(&counters->by_cause[NTS_ERR_RATE_LIMITED]);
+        num_refused += counter_read(&counters->by_cause[NTS_ERR_SOURCE_REFUSED]);
+    }
+    source_gate_report(&server->gate, &server->settings->policy, num_over_budget, num_refused,
+                       mono_time_ns() / NS_PER_S);
+}
+
 void time_server_tick(struct time_server *server)
 {
     clock_source_tick(&server->clock_source);
@@ -274,6 +311,7 @@ void time_server_tick(struct time_server *server)
     }
     keyring_service_tick(&server->keyring);
     look_after_workers(server);
+    report_sources(server);
 }
 
 void time_server_log_counters(const struct time_server *server)
@@ -324,6 +362,10 @@ void time_server_close(struct time_server *server)
     }
     free(server->fds);
     free(server->workers);
+    if (server->settings != NULL) {
+        snapshot_unref(&server->settings->snapshot);
+    }
+    source_gate_close(&server->gate);
     clock_source_close(&server->clock_source);
     keyring_service_close(&server->keyring);
     config_free(&server->config_memory);

@@ -14,6 +14,8 @@ struct time_server {
     struct time_config config;
     struct config_memory config_memory;
     struct keyring_service keyring;
+    struct source_gate gate;
+    struct time_settings *settings; /* one reference: what the workers have */
     struct clock_source clock_source;
     struct clock_board clock_board;
     bool clock_was_fit;
@@ -46,8 +48,8 @@ void time_server_reload(struct time_server *server);
  * keeps the keys in memory. */
 void time_server_reload_keyring(struct time_server *server);
 
-/* time_server_tick is called once a second: asks the clock source, and looks after the keyring and
- * the workers. */
+/* time_server_tick is called once a second: asks the clock source, looks after the keyring and the
+ * workers, and tells of sources that are held off. */
 void time_server_tick(struct time_server *server);
 
 /* time_server_post_clock hands the workers what the clock source knows, and logs a change between

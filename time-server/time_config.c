@@ -226,6 +226,7 @@ static const struct option_row time_rows[] = {
      .default_json = "null",
      .needs_restart = true,
      .help = "TCP address to serve `/metrics`, `/healthz` and `/readyz` on, by HTTP"},
+    SOURCE_OPTION_ROWS(offsetof(struct time_config, sources), "NTP requests"),
     {.name = "user",
      .type = OPTION_STRING,
      TIME_FIELD(user),

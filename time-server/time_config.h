@@ -2,6 +2,7 @@
 #ifndef NTS_TIME_CONFIG_H
 #define NTS_TIME_CONFIG_H
 
+#include "limit/source_options.h"
 #include "runtime/config.h"
 #include "service/keyring_options.h"
 
@@ -36,6 +37,7 @@ struct time_config {
     int transport;      /* enum transport_choice */
     int64_t receive_buffer_kib;
     union net_address metrics; /* of no family: none */
+    struct source_options sources;
     const char *user;
     int log_level;
 };

@@ -65,7 +65,8 @@ struct transport_ops {
                             struct transport_counters *counters, struct error *error);
 
     /* Waits until datagrams have come or wake_fd is readable (it is read), and returns up to
-     * TRANSPORT_BATCH of them at `*batch`, each with room for its reply. They stay valid until
+     * TRANSPORT_BATCH of them at `*batch`, each with its source, admitted for now, and room for its
+     * reply. They stay valid until
      * send. Zero datagrams: woken. */
     size_t (*receive)(void *transport, struct datagram **batch);
 

@@ -2,6 +2,7 @@
  * submitted with the wait for the next. */
 #include "transport.h"
 
+#include "limit/ip_prefix.h"
 #include "runtime/ring.h"
 
 #include <errno.h>
@@ -149,6 +150,7 @@ static void take_datagram(struct uring_transport *t, uint32_t socket_index, int 
         .data = io_uring_recvmsg_payload(out, template),
         .len = io_uring_recvmsg_payload_length(out, len, template),
         .rx_time_ns = slot->received.rx_time_ns,
+        .source = ip_bits_of(&slot->peer),
         .reply = slot->reply,
     };
     t->num_datagrams++;

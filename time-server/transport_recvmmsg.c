@@ -1,6 +1,8 @@
 /* System calls: poll, recvmmsg, sendmmsg. For hosts and containers where io_uring is forbidden. */
 #include "transport.h"
 
+#include "limit/ip_prefix.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -104,6 +106,7 @@ static void take_messages(struct mmsg_transport *t, size_t socket_index, size_t 
             .data = t->requests[i],
             .len = t->in[i].msg_len,
             .rx_time_ns = received->rx_time_ns,
+            .source = ip_bits_of(&t->peers[i]),
             .reply = t->replies[i],
         };
     }

@@ -17,6 +17,18 @@ static void stay_on_cpu(const struct worker *worker)
     }
 }
 
+static void judge_sources(struct source_gate *gate, const struct source_policy *policy,
+                          struct datagram *batch, size_t num)
+{
+    if (source_policy_is_open_to_all(policy)) {
+        return;
+    }
+    int64_t now_ns = mono_time_ns();
+    for (size_t i = 0; i < num; i++) {
+        batch[i].verdict = source_gate_judge(gate, policy, batch[i].source, now_ns);
+    }
+}
+
 /* The way of a datagram: transport -> worker -> answer -> worker -> transport. */
 static void serve(struct worker *worker, void *transport)
 {
@@ -36,6 +48,7 @@ static void serve(struct worker *worker, void *transport)
             (const struct time_settings *)snapshot_take(&worker->settings);
         context.plain_ntp = settings->plain_ntp;
         context.silent_when_unsynchronised = settings->silent_when_unsynchronised;
+        judge_sources(worker->gate, &settings->policy, batch, num);
         clock_board_read(worker->clock_board, &context.clock);
         context.prediction = *worker->transport->prediction(transport);
         answer_batch(worker->engine, batch, num, &context);

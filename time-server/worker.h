@@ -1,8 +1,10 @@
-/* One worker: one thread, one transport, one engine. Receives a batch, answers it, sends it. */
+/* One worker: one thread, one transport, one engine. Receives a batch, judges its sources, answers
+ * it, sends it. */
 #ifndef NTS_TIME_WORKER_H
 #define NTS_TIME_WORKER_H
 
 #include "base/snapshot.h"
+#include "limit/source_gate.h"
 #include "runtime/heartbeat.h"
 #include "transport.h"
 
@@ -14,6 +16,7 @@ struct time_settings {
     struct snapshot snapshot; /* first member */
     bool plain_ntp;
     bool silent_when_unsynchronised;
+    struct source_policy policy;
 };
 
 struct worker {
@@ -24,6 +27,7 @@ struct worker {
     struct transport_sockets sockets;
     struct clock_board *clock_board;
     struct clock_limits clock_limits;
+    struct source_gate *gate; /* of all workers */
 
     /* shared with the control thread while running */
     struct snapshot_slot keyring;

@@ -18,6 +18,9 @@
     X(MODE, "mode", "NTP mode is not client")                                                      \
     X(LEGACY_MAC, "legacy_mac", "a legacy MAC, for which there are no keys")                       \
     X(PLAIN_REFUSED, "plain_refused", "plain NTP is switched off")                                 \
+    /* who asks */                                                                                 \
+    X(RATE_LIMITED, "rate_limited", "the source is over its budget")                               \
+    X(SOURCE_REFUSED, "source_refused", "the source is in a network that is refused")              \
     /* extension fields */                                                                         \
     X(EF_LENGTH, "ef_length", "extension field length is out of range")                            \
     X(NTS_INCOMPLETE, "nts_incomplete", "unique id, cookie or authenticator is missing")           \

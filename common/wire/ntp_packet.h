@@ -22,6 +22,11 @@ enum ntp_leap {
 /* "NTSN": the kiss code of an NTS NAK (RFC 8915, section 5.7). */
 #define NTP_KISS_NTSN UINT32_C(0x4e54534e)
 
+#define NTP_MAX_POLL 17 /* a day and a half (RFC 5905, figure 27) */
+
+/* "RATE": the client is to ask less often (RFC 5905, section 7.4). */
+#define NTP_KISS_RATE UINT32_C(0x52415445)
+
 /* Timestamps are 64 bits, 32.32, seconds since 1900 modulo 2^32. */
 struct ntp_header {
     uint8_t leap;
