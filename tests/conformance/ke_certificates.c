@@ -103,6 +103,26 @@ CERTIFICATES_TEST(name_and_signature_algorithms_choose)
     assert_serves("", RSA_ONLY, "rsa-a");
 }
 
+CERTIFICATES_TEST(every_kind_of_key_is_served_to_who_asks_for_it)
+{
+    static const struct {
+        const char *key;
+        uint16_t scheme;
+    } rows[] = {{"P-256", SSL_SIGN_ECDSA_SECP256R1_SHA256},
+                {"P-384", SSL_SIGN_ECDSA_SECP384R1_SHA384},
+                {"P-521", SSL_SIGN_ECDSA_SECP521R1_SHA512},
+                {"Ed25519", SSL_SIGN_ED25519},
+                {"RSA-2048", SSL_SIGN_RSA_PSS_RSAE_SHA512}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        make(rows[i].key, rows[i].key, "DNS:a.example");
+    }
+    start(
+        PAIR("P-256") "," PAIR("P-384") "," PAIR("P-521") "," PAIR("Ed25519") "," PAIR("RSA-2048"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        cr_assert_str_eq(served("a.example", &rows[i].scheme, 1), rows[i].key);
+    }
+}
+
 CERTIFICATES_TEST(client_that_accepts_no_signature_gets_alert_40)
 {
     static const uint16_t p384[] = {SSL_SIGN_ECDSA_SECP384R1_SHA384};

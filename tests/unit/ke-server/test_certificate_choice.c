@@ -149,6 +149,14 @@ Test(certificate_choice, is_by_name_then_by_signature_then_by_order)
     }
 }
 
+Test(certificate_choice, a_handshake_comes_before_the_right_name)
+{
+    const struct certificate_identity *const list[] = {&ecdsa_a, &rsa_a, &ecdsa_b};
+    cr_assert_eq(choose(list, 3, "b.example", "192.0.2.1", RSA_PSS), 1);
+    cr_assert_eq(choose(list, 3, "b.example", "192.0.2.1", RSA_PSS ECDSA), 2);
+    cr_assert_eq(choose(list, 3, NULL, "192.0.2.2", RSA_PSS), 1);
+}
+
 Test(certificate_choice, every_kind_of_key_is_found_by_its_scheme)
 {
     static const struct {
