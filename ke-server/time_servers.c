@@ -76,7 +76,7 @@ uint8_t time_server_reach_of(int family)
     }
 }
 
-static bool is_same_server(const struct time_server *a, const struct time_server *b)
+bool time_server_is_same(const struct time_server *a, const struct time_server *b)
 {
     return a->port == b->port && a->family == b->family && strcasecmp(a->name, b->name) == 0;
 }
@@ -85,7 +85,7 @@ void time_servers_inherit(const struct time_servers *servers, const struct time_
 {
     for (size_t i = 0; i < servers->num; i++) {
         for (size_t j = 0; j < old->num; j++) {
-            if (is_same_server(&servers->list[i], &old->list[j])) {
+            if (time_server_is_same(&servers->list[i], &old->list[j])) {
                 servers->reach[i] = old->reach[j];
             }
         }

@@ -54,6 +54,10 @@ int time_server_family(const char *name);
  * (A-labels, RFC 5891) without a trailing dot. */
 bool time_server_name_is_valid(const char *name);
 
+/* time_server_is_same tells whether two elements, of the lists before and after a reload, are about
+ * one server: name, port and family. */
+bool time_server_is_same(const struct time_server *a, const struct time_server *b);
+
 /* time_servers_inherit takes over what is known of the servers of `old` that are in `servers` too,
  * by name, port and family, so that a reload does not send clients to one that is down. */
 void time_servers_inherit(const struct time_servers *servers, const struct time_servers *old);
