@@ -142,6 +142,8 @@ make_certificate() {
 # For the servers that are started next: the keyring, relative to $work, and the AEADs on offer.
 farm_keyring=keyring.json
 farm_aead='[30, 15, 16, 17]'
+# Further members for ke-servers, each with a comma before it.
+farm_ke_more=
 
 # start_server NAME PROGRAM: runs it on $work/NAME.json until it says that it serves.
 start_server() {
@@ -163,7 +165,7 @@ start_ke_server() {
 { "listen": $(json_list "$@"),
   "certificate": "ke.crt", "private_key": "ke.key", "keyring": "$farm_keyring",
   "time_servers": $time_servers,
-  "aead": $farm_aead, "workers": 1 }
+  "aead": $farm_aead, "workers": 1$farm_ke_more }
 EOJ
     start_server "$name" nts-ke-server
 }

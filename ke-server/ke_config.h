@@ -18,14 +18,23 @@ struct ke_config_time_server {
 
 enum ke_config_family { KE_CONFIG_ANY, KE_CONFIG_IPV4, KE_CONFIG_IPV6 };
 
+/* The options whose names begin with "watch_". */
+struct ke_watch_config {
+    int64_t interval_s; /* 0: nobody is watched */
+    int64_t timeout_ms;
+    int64_t max_offset_ms; /* 0: any */
+    int64_t key_grace_s;
+};
+
 struct ke_config {
     struct option_list listen;            /* of union net_address */
     struct certificate_files certificate; /* alone, or NULL and NULL */
     struct option_list certificates;      /* of struct certificate_files */
     struct keyring_options keyring;
     struct option_list time_servers; /* of struct ke_config_time_server */
-    struct option_list aead;         /* of int64_t */
-    int aead_order;                  /* enum ke_aead_order */
+    struct ke_watch_config watch;
+    struct option_list aead; /* of int64_t */
+    int aead_order;          /* enum ke_aead_order */
     int64_t workers;
     int64_t max_connections;
     int64_t deadline_ms;

@@ -2,6 +2,7 @@
 
 #include "base/clock_time.h"
 #include "service/service_metrics.h"
+#include "watch_metrics.h"
 
 /* The counters of all workers together. */
 struct sums {
@@ -109,6 +110,7 @@ static void write_page(struct metrics_page *page, void *context)
     metrics_counters_by_status(page, "nts_ke_certificate_loads",
                                "Loads of certificates, by result: ok, or why they were refused",
                                "result", NTS_OK, loads);
+    watch_metrics_write(page, metrics->watch);
     service_metrics_keyring(page, metrics->keyring);
 }
 
@@ -119,11 +121,12 @@ enum nts_status ke_metrics_start(struct ke_metrics *metrics, struct error *error
 }
 
 void ke_metrics_serve(struct ke_metrics *metrics, const struct worker *workers, size_t num_workers,
-                      struct live_files *files)
+                      struct live_files *files, struct server_watch *watch)
 {
     metrics->workers = workers;
     metrics->num_workers = num_workers;
     metrics->keyring = &files->keyring;
+    metrics->watch = watch;
     metrics->started_at_s = real_time_ns() / NS_PER_S;
     atomic_store(&metrics->num_alive, num_workers);
     ke_metrics_certificates(metrics, &files->certificates);

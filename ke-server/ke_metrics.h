@@ -4,6 +4,7 @@
 
 #include "live_files.h"
 #include "metrics/metrics_server.h"
+#include "server_watch.h"
 #include "worker.h"
 
 struct ke_metrics {
@@ -11,6 +12,7 @@ struct ke_metrics {
     const struct worker *workers; /* these are set before the phase is METRICS_SERVING */
     size_t num_workers;
     struct keyring_service *keyring;
+    struct server_watch *watch;
     int64_t started_at_s;
 
     /* by the control thread, as they change */
@@ -23,10 +25,10 @@ struct ke_metrics {
  * METRICS_STARTING. NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status ke_metrics_start(struct ke_metrics *metrics, struct error *error);
 
-/* ke_metrics_serve is called when the `num_workers` workers have started; they and `files` stay
- * where they are until metrics_server_close. */
+/* ke_metrics_serve is called when the `num_workers` workers and the watch have started; they and
+ * `files` stay where they are until metrics_server_close. */
 void ke_metrics_serve(struct ke_metrics *metrics, const struct worker *workers, size_t num_workers,
-                      struct live_files *files);
+                      struct live_files *files, struct server_watch *watch);
 
 /* ke_metrics_certificates tells of the certificates in use. Control thread. */
 void ke_metrics_certificates(struct ke_metrics *metrics, const struct certificate_service *service);

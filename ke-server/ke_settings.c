@@ -7,6 +7,7 @@ static void settings_destroy(struct snapshot *snapshot)
     struct ke_settings *settings = (struct ke_settings *)snapshot;
     source_policy_close(&settings->sources);
     free((void *)settings->time_servers.list);
+    free(settings->time_servers.reach);
     config_free(&settings->config_memory);
     free(settings);
 }
@@ -26,7 +27,9 @@ static enum nts_status fill_time_servers(struct time_servers *servers,
 {
     const struct ke_config_time_server *items = config->time_servers.items;
     struct time_server *list = calloc(config->time_servers.num + 1, sizeof(*list));
-    if (list == NULL) {
+    time_server_reach *reach = calloc(config->time_servers.num + 1, sizeof(*reach));
+    *servers = (struct time_servers){list, reach, config->time_servers.num};
+    if (list == NULL || reach == NULL) {
         return NTS_ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < config->time_servers.num; i++) {
@@ -34,8 +37,8 @@ static enum nts_status fill_time_servers(struct time_servers *servers,
                                        .port = (uint16_t)items[i].port,
                                        .weight = (uint32_t)items[i].weight,
                                        .family = ke_config_family_of(&items[i])};
+        reach[i] = time_server_reach_of(list[i].family);
     }
-    *servers = (struct time_servers){.list = list, .num = config->time_servers.num};
     return NTS_OK;
 }
 

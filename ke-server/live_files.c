@@ -94,6 +94,9 @@ bool live_files_reload_settings(struct live_files *files)
     if (name != NULL) {
         log_warning("config.needs_restart", "option=%s", name);
     }
+    if (fresh->config.watch.interval_s > 0) {
+        time_servers_inherit(&fresh->time_servers, &files->settings->time_servers);
+    }
     snapshot_unref(&files->settings->snapshot);
     files->settings = fresh;
     log_set_level((enum log_level)fresh->config.log_level);

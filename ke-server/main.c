@@ -11,6 +11,7 @@
 #include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
+#include "server_watch.h"
 #include "worker.h"
 
 #include <sched.h>
@@ -31,6 +32,7 @@ struct server {
     size_t num_workers;
     size_t num_running;
     struct ke_metrics metrics;
+    struct server_watch watch;
 };
 
 /* --check: everything that a start would look at, short of sockets. */
@@ -97,7 +99,7 @@ static enum nts_status open_workers(struct server *server, struct error *error)
     const struct ke_config *config = &server->files.initial->config;
     size_t num = config->workers > 0 ? (size_t)config->workers : count_cpus();
     raise_descriptor_limit(num * ((size_t)config->max_connections + config->listen.num + 2) +
-                           SPARE_DESCRIPTORS);
+                           SERVER_WATCH_DESCRIPTORS + SPARE_DESCRIPTORS);
     server->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->workers = calloc(num, sizeof(*server->workers));
     if (server->done_fd < 0 || server->workers == NULL) {
@@ -201,7 +203,13 @@ static enum nts_status start(struct server *server, const char *config_path, str
     if (status != NTS_OK) {
         return status;
     }
-    ke_metrics_serve(&server->metrics, server->workers, server->num_workers, &server->files);
+    status = server_watch_start(&server->watch, server->files.settings, server->files.keyring.ring,
+                                error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    ke_metrics_serve(&server->metrics, server->workers, server->num_workers, &server->files,
+                     &server->watch);
     log_ready(server);
     return NTS_OK;
 }
@@ -233,6 +241,7 @@ static void publish(struct server *server)
     for (size_t i = 0; i < server->num_running; i++) {
         publish_to(server, &server->workers[i]);
     }
+    server_watch_publish(&server->watch, server->files.settings, server->files.keyring.ring);
 }
 
 static void request_stop(struct server *server, enum worker_stop stop)
@@ -294,6 +303,7 @@ static void run(struct server *server)
             log_sums(server);
             certificate_service_log_status(&server->files.certificates);
             keyring_service_log_status(&server->files.keyring);
+            server_watch_log_status(&server->watch);
         }
         if ((events & CONTROL_STOP) != 0) {
             stopping = stopping == WORKER_RUN ? WORKER_STOP : WORKER_STOP_NOW;
@@ -331,6 +341,7 @@ static int join_workers(struct server *server)
 static void close_server(struct server *server)
 {
     metrics_server_close(&server->metrics.server); /* it reads what goes now */
+    server_watch_close(&server->watch);
     for (size_t i = 0; i < server->num_workers; i++) {
         worker_close(&server->workers[i]);
     }

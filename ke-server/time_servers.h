@@ -1,9 +1,11 @@
-/* Which time server of the farm a client is sent to. No I/O; thread-safe, never allocates. */
+/* Which time server of the farm a client is sent to. No I/O; thread-safe. The choice never
+ * allocates. */
 #ifndef NTS_KE_TIME_SERVERS_H
 #define NTS_KE_TIME_SERVERS_H
 
 #include "crypto/random.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,9 +25,16 @@ struct time_server {
     int family;      /* AF_INET, AF_INET6, or AF_UNSPEC for a name that may be either */
 };
 
+/* The address families over which a server gives time, as far as is known: a set. Who watches the
+ * servers writes it, any number of readers. */
+typedef _Atomic uint8_t time_server_reach;
+
+enum { TIME_SERVER_DOWN = 0, TIME_SERVER_UP_IPV4 = 1, TIME_SERVER_UP_IPV6 = 2, TIME_SERVER_UP = 3 };
+
 struct time_servers {
     const struct time_server *list;
-    size_t num; /* up to TIME_SERVERS_MAX */
+    time_server_reach *reach; /* of each; NULL: nobody watches, and all are up */
+    size_t num;               /* up to TIME_SERVERS_MAX */
 };
 
 /* What a client asked for with Server and Port records (RFC 8915, sections 4.1.7 and 4.1.8). */
@@ -45,12 +54,27 @@ int time_server_family(const char *name);
  * (A-labels, RFC 5891) without a trailing dot. */
 bool time_server_name_is_valid(const char *name);
 
+/* time_server_is_same tells whether two elements, of the lists before and after a reload, are about
+ * one server: name, port and family. */
+bool time_server_is_same(const struct time_server *a, const struct time_server *b);
+
+/* time_servers_inherit takes over what is known of the servers of `old` that are in `servers` too,
+ * by name, port and family, so that a reload does not send clients to one that is down. */
+void time_servers_inherit(const struct time_servers *servers, const struct time_servers *old);
+
+/* time_server_reach_of returns the set of the families that a server of that family has. */
+uint8_t time_server_reach_of(int family);
+
 /* time_servers_choose picks a server for a client that came over `family` (AF_INET or AF_INET6):
  *   1. the one whose name, and port if given, the client wished (letter case does not matter),
  *   2. by weight among those with the wished port,
  *   3. by weight among those that fit the family (RFC 8915, section 4.1.7),
  *   4. by weight among all.
- * NULL if there are no servers: the client then asks the address it came to. */
+ * One that is down is left out, of wishes too: a wish does not bind (RFC 8915, section 4.1.7), and
+ * a client is better off with time from another. But where each server that fits the family is
+ * down, rule 3 takes them all the same, and where each server is, they count as up: whatever keeps
+ * us from seeing them need not be in the way of clients, and no client is worse off than if nobody
+ * watched. NULL if there are no servers: the client then asks the address it came to. */
 const struct time_server *time_servers_choose(const struct time_servers *servers, int family,
                                               const struct server_wish *wish,
                                               struct random_pool *random);

@@ -69,25 +69,6 @@ void ntp_sample_measure(struct ntp_sample *sample, const struct ntp_header *head
                 sample->received_ns);
 }
 
-/* How much a refused datagram says about what is wrong, for the verdict when time is over. */
-static int telling(enum nts_status status)
-{
-    switch (status) {
-    case NTS_ERR_TIMEOUT:
-        return 0;
-    case NTS_ERR_MISMATCH:
-        return 1;
-    default:
-        return 2; /* malformed */
-    case NTS_ERR_FORGED:
-        return 3;
-    case NTS_ERR_KISS:
-        return 4;
-    case NTS_ERR_NAK:
-        return 5;
-    }
-}
-
 /* Whether the verdict on a datagram is final: an authentic one, or one of plain NTP, where there is
  * nothing better to wait for. */
 static bool is_final(enum nts_status status, const struct ntp_reply *reply,
@@ -145,7 +126,7 @@ static enum nts_status await_reply(struct ntp_reply *reply, struct ntp_sample *s
             return status == NTS_OK ? NTS_OK : explain(reply, sample, status, error);
         }
         sample->num_ignored++;
-        if (telling(status) > telling(worst)) {
+        if (ntp_verdict_rank(status) > ntp_verdict_rank(worst)) {
             worst = status;
             *reply = candidate;
         }

@@ -286,3 +286,21 @@ enum nts_status ntp_reply_check(struct ntp_reply *reply, struct cookie_jar *jar,
     }
     return status;
 }
+
+int ntp_verdict_rank(enum nts_status status)
+{
+    switch (status) {
+    case NTS_ERR_TIMEOUT:
+        return 0;
+    case NTS_ERR_MISMATCH:
+        return 1;
+    default:
+        return 2; /* malformed */
+    case NTS_ERR_FORGED:
+        return 3;
+    case NTS_ERR_KISS:
+        return 4;
+    case NTS_ERR_NAK:
+        return 5;
+    }
+}

@@ -79,4 +79,9 @@ NTS_MUST_CHECK enum nts_status ntp_reply_check(struct ntp_reply *reply, struct c
                                                const struct ntp_request *request,
                                                const uint8_t *packet, size_t len);
 
+/* ntp_verdict_rank tells how much a datagram that was refused with `status` says about what is
+ * wrong: the greatest is the verdict when time is over. NTS_ERR_TIMEOUT, for no datagram, has the
+ * least. */
+int ntp_verdict_rank(enum nts_status status);
+
 #endif

@@ -15,6 +15,9 @@
 #define WISH_UNKNOWN   "000600093132372e302e302e32" /* 127.0.0.2 */
 #define WISH_PORT_4123 "00070002101b"
 
+/* There is no time at these addresses, and nobody is to find out. */
+#define UNWATCHED ", \"watch_interval_s\": 0"
+
 /* One exchange with a server that has this time server only, on port 123. */
 static void assert_announced(const char *name)
 {
@@ -59,7 +62,7 @@ KE_FILES_TEST(SP_04_server_of_the_family_of_the_connection)
     unsigned port = fixture_port;
     snprintf(listen, sizeof(listen), "\"%s:%d\", \"[::1]:%u\"", fixture_ip, FIXTURE_KE_PORT, port);
     ke_start_on(listen, ", \"time_servers\": [{\"name\": \"192.0.2.7\"},"
-                        " {\"name\": \"2001:db8::7\"}]");
+                        " {\"name\": \"2001:db8::7\"}]" UNWATCHED);
     struct ke_connection_options v6 = ke_options();
     v6.host = "::1";
     v6.port = (uint16_t)port;
@@ -76,7 +79,7 @@ KE_FILES_TEST(SP_04_server_of_the_family_of_the_connection)
 /* Two servers, of which one is next to never chosen by chance. */
 #define LIKELY_AND_RARE                                                                            \
     ", \"time_servers\": [{\"name\": \"192.0.2.7\", \"weight\": 1000000},"                         \
-    " {\"name\": \"127.0.0.1\"}, {\"name\": \"127.0.0.1\", \"port\": 4123}]"
+    " {\"name\": \"127.0.0.1\"}, {\"name\": \"127.0.0.1\", \"port\": 4123}]" UNWATCHED
 
 KE_FILES_TEST(SP_05_wish_is_honoured_if_it_names_one_of_ours)
 {

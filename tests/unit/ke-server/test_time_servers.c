@@ -16,7 +16,7 @@ static const struct time_server mixed[] = {
     {"2001:db8::1", 123, 1, AF_INET6},
     {"ntp.example.net", 123, 1, AF_UNSPEC},
 };
-static const struct time_servers farm = {mixed, 4};
+static const struct time_servers farm = {.list = mixed, .num = 4};
 static const struct server_wish nothing = {0};
 
 static struct server_wish wish_for(const char *name)
@@ -31,7 +31,7 @@ static const struct time_server *choose(int family, const struct server_wish *wi
 
 Test(time_servers, gives_none_if_there_are_none)
 {
-    struct time_servers none = {NULL, 0};
+    struct time_servers none = {0};
     struct server_wish wish = wish_for("192.0.2.1");
     cr_assert_null(time_servers_choose(&none, AF_INET, &nothing, &pool));
     cr_assert_null(time_servers_choose(&none, AF_INET, &wish, &pool));
@@ -47,7 +47,7 @@ Test(time_servers, prefers_the_family_of_the_connection)
 
 Test(time_servers, takes_the_other_family_if_there_is_no_better)
 {
-    struct time_servers only_ipv4 = {mixed, 2};
+    struct time_servers only_ipv4 = {.list = mixed, .num = 2};
     cr_assert_eq(time_servers_choose(&only_ipv4, AF_INET6, &nothing, &pool)->family, AF_INET);
 }
 
@@ -68,7 +68,7 @@ Test(time_servers, follows_the_weights)
 Test(time_servers, carries_the_largest_weights)
 {
     static struct time_server list[TIME_SERVERS_MAX];
-    struct time_servers servers = {list, TIME_SERVERS_MAX};
+    struct time_servers servers = {.list = list, .num = TIME_SERVERS_MAX};
     bool seen_last_half = false;
     for (size_t i = 0; i < TIME_SERVERS_MAX; i++) {
         list[i] = (struct time_server){"192.0.2.1", 123, TIME_SERVER_MAX_WEIGHT, AF_INET};
@@ -134,7 +134,7 @@ Test(time_servers, picks_the_port_that_fits_the_family)
         {"ntp.example.net", 123, 1, AF_INET},
         {"ntp.example.net", 4123, 1, AF_INET6},
     };
-    struct time_servers servers = {twice, 2};
+    struct time_servers servers = {.list = twice, .num = 2};
     struct server_wish wish = wish_for("ntp.example.net");
     cr_assert_eq(time_servers_choose(&servers, AF_INET, &wish, &pool), &twice[0]);
     cr_assert_eq(time_servers_choose(&servers, AF_INET6, &wish, &pool), &twice[1]);
@@ -206,4 +206,96 @@ Test(time_servers, knows_the_family_of_an_address)
     cr_expect_eq(time_server_family("192.0.2.1"), AF_INET);
     cr_expect_eq(time_server_family("2001:db8::1"), AF_INET6);
     cr_expect_eq(time_server_family("ntp.example.net"), AF_UNSPEC);
+}
+
+/* --- servers that are down --- */
+
+static const struct time_servers *watched(uint8_t first, uint8_t second, uint8_t third,
+                                          uint8_t fourth)
+{
+    static time_server_reach reach[4];
+    static const struct time_servers servers = {.list = mixed, .reach = reach, .num = 4};
+    reach[0] = first;
+    reach[1] = second;
+    reach[2] = third;
+    reach[3] = fourth;
+    return &servers;
+}
+
+/* The set of the servers that come out, as bits. */
+static unsigned chosen(const struct time_servers *servers, int family,
+                       const struct server_wish *wish)
+{
+    unsigned set = 0;
+    for (int i = 0; i < 500; i++) {
+        set |= 1u << (time_servers_choose(servers, family, wish, &pool) - mixed);
+    }
+    return set;
+}
+
+Test(time_servers, leaves_out_what_is_down)
+{
+    const uint8_t v4 = TIME_SERVER_UP_IPV4;
+    const uint8_t v6 = TIME_SERVER_UP_IPV6;
+    cr_expect_eq(chosen(watched(v4, v4, v6, TIME_SERVER_UP), AF_INET, &nothing), 0xb);
+    cr_expect_eq(chosen(watched(0, v4, v6, TIME_SERVER_UP), AF_INET, &nothing), 0xa);
+    cr_expect_eq(chosen(watched(0, v4, v6, 0), AF_INET, &nothing), 0x2);
+    cr_expect_eq(chosen(watched(0, v4, v6, 0), AF_INET6, &nothing), 0x4);
+}
+
+Test(time_servers, takes_a_name_for_the_families_that_are_up)
+{
+    const uint8_t v4 = TIME_SERVER_UP_IPV4;
+    const uint8_t v6 = TIME_SERVER_UP_IPV6;
+    cr_expect_eq(chosen(watched(v4, v4, v6, v4), AF_INET6, &nothing), 0x4);
+    cr_expect_eq(chosen(watched(v4, v4, v6, v6), AF_INET, &nothing), 0x3);
+    cr_expect_eq(chosen(watched(v4, v4, v6, v6), AF_INET6, &nothing), 0xc);
+}
+
+Test(time_servers, takes_all_of_a_family_where_all_of_it_are_down)
+{
+    /* What is between this host and the servers of a family need not be in the way of clients. */
+    cr_expect_eq(chosen(watched(0, 0, TIME_SERVER_UP_IPV6, 0), AF_INET, &nothing), 0xb);
+    cr_expect_eq(chosen(watched(0, 0, 0, TIME_SERVER_UP_IPV4), AF_INET6, &nothing), 0xc);
+    cr_expect_eq(chosen(watched(0, 0, 0, 0), AF_INET, &nothing), 0xb);
+}
+
+Test(time_servers, takes_what_is_up_of_the_other_family_if_none_is_of_this)
+{
+    time_server_reach reach[] = {TIME_SERVER_DOWN, TIME_SERVER_UP_IPV4};
+    struct time_servers only_ipv4 = {.list = mixed, .reach = reach, .num = 2};
+    cr_expect_eq(chosen(&only_ipv4, AF_INET6, &nothing), 0x2);
+    reach[1] = TIME_SERVER_DOWN;
+    cr_expect_eq(chosen(&only_ipv4, AF_INET6, &nothing), 0x3);
+}
+
+Test(time_servers, honours_a_wish_only_for_what_is_up)
+{
+    struct server_wish name = wish_for("192.0.2.2");
+    struct server_wish port = {.has_port = true, .port = 4123};
+    const uint8_t v4 = TIME_SERVER_UP_IPV4;
+    cr_expect_eq(chosen(watched(v4, v4, 0, 0), AF_INET, &name), 0x2);
+    cr_expect_eq(chosen(watched(v4, v4, 0, 0), AF_INET, &port), 0x2);
+    cr_expect_eq(chosen(watched(v4, 0, 0, 0), AF_INET, &name), 0x1);
+    cr_expect_eq(chosen(watched(v4, 0, 0, 0), AF_INET, &port), 0x1);
+    /* Nothing is known to be better. */
+    cr_expect_eq(chosen(watched(0, 0, 0, 0), AF_INET, &name), 0x2);
+    cr_expect_eq(chosen(watched(0, 0, 0, 0), AF_INET, &port), 0x2);
+}
+
+Test(time_servers, inherits_what_is_known_by_name_port_and_family)
+{
+    static const struct time_server renewed[] = {
+        {"192.0.2.2", 4123, 7, AF_INET},        /* of another weight */
+        {"192.0.2.1", 124, 1, AF_INET},         /* of another port */
+        {"NTP.example.net", 123, 1, AF_UNSPEC}, /* the same */
+        {"ntp.example.net", 123, 1, AF_INET6},  /* of another family */
+    };
+    time_server_reach reach[] = {TIME_SERVER_UP, TIME_SERVER_UP, TIME_SERVER_UP, TIME_SERVER_UP};
+    struct time_servers servers = {.list = renewed, .reach = reach, .num = 4};
+    time_servers_inherit(&servers, watched(0, 0, 0, TIME_SERVER_UP_IPV4));
+    cr_expect_eq(reach[0], TIME_SERVER_DOWN);
+    cr_expect_eq(reach[1], TIME_SERVER_UP);
+    cr_expect_eq(reach[2], TIME_SERVER_UP_IPV4);
+    cr_expect_eq(reach[3], TIME_SERVER_UP);
 }
