@@ -139,11 +139,12 @@ make_certificate() {
 
 # --- servers --------------------------------------------------------------------------------------
 
-# For the servers that are started next: the keyring, relative to $work, and the AEADs on offer.
+# For the servers that are started next: the keyring, relative to $work, the AEADs on offer, and more
+# members of the configuration, each with a comma in front.
 farm_keyring=keyring.json
+farm_more=
 farm_aead='[30, 15, 16, 17]'
-# Further members for ke-servers, each with a comma before it.
-farm_ke_more=
+farm_ke_more= # of ke-servers alone
 
 # start_server NAME PROGRAM: runs it on $work/NAME.json until it says that it serves.
 start_server() {
@@ -165,7 +166,7 @@ start_ke_server() {
 { "listen": $(json_list "$@"),
   "certificate": "ke.crt", "private_key": "ke.key", "keyring": "$farm_keyring",
   "time_servers": $time_servers,
-  "aead": $farm_aead, "workers": 1$farm_ke_more }
+  "aead": $farm_aead, "workers": 1$farm_more$farm_ke_more }
 EOJ
     start_server "$name" nts-ke-server
 }
@@ -176,7 +177,7 @@ start_time_server() {
     shift 2
     cat >"$work/$name.json" <<EOJ
 { "listen": $(json_list "$@"), "keyring": "$farm_keyring", "workers": 1,
-  "clock": $clock }
+  "clock": $clock$farm_more }
 EOJ
     start_server "$name" nts-time-server
 }

@@ -47,8 +47,7 @@ struct handshake_counters {
     counter time_ns;                           /* of all together */
 };
 
-/* handshake_count counts a handshake that `ssl` has completed, `elapsed_ns` after the client came.
- */
+/* handshake_count counts a handshake that `ssl` has completed, `elapsed_ns` after it came. */
 void handshake_count(struct handshake_counters *counters, const SSL *ssl, int64_t elapsed_ns);
 
 /* handshake_time_class returns which element of by_time a time belongs to. */

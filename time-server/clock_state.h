@@ -42,8 +42,7 @@ int64_t clock_root_dispersion_ns(const struct clock_status *status, int64_t now_
 bool clock_is_fit(const struct clock_status *status, const struct clock_limits *limits,
                   int64_t now_ns);
 
-/* clock_trouble returns why the clock is not fit at `now_ns`, one line for people; NULL if it is.
- */
+/* clock_trouble returns why the clock is not fit at `now_ns`, for people; NULL if it is. */
 const char *clock_trouble(const struct clock_status *status, const struct clock_limits *limits,
                           int64_t now_ns);
 

@@ -1,6 +1,5 @@
 /* UDP sockets as the server wants them, and the control messages that come and go with each
- * datagram: the kernel's receive timestamp, the address that was asked, and how many were dropped.
- */
+ * datagram: the kernel's receive timestamp, the address that was asked, and drops. */
 #ifndef NTS_TIME_UDP_SOCKET_H
 #define NTS_TIME_UDP_SOCKET_H
 

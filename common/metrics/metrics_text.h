@@ -97,8 +97,7 @@ struct metric_row {
 void metrics_counters(struct metrics_page *page, const char *prefix, const struct metric_row *rows,
                       const uint64_t *values, size_t num);
 
-/* metrics_counters_by writes one counter family with a sample for each of the `num` label values.
- */
+/* metrics_counters_by writes one counter family with a sample for each of the `num` values. */
 void metrics_counters_by(struct metrics_page *page, const char *name, const char *help,
                          const char *label_name, const char *const *label_values,
                          const uint64_t *values, size_t num);

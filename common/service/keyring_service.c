@@ -13,21 +13,20 @@ static int64_t now_s(void)
     return real_time_ns() / NS_PER_S;
 }
 
-static void renew_report(struct keyring_service *service)
+/* Fills `*state` for the moment `now`, and tells others of it. */
+static void look_at_ring(struct keyring_service *service, struct keyring_state *state, int64_t now)
 {
     const struct keyring *ring = service->ring;
-    int64_t now = now_s();
-    struct keyring_state state;
-    keyring_state_at(&state, ring, now);
+    keyring_state_at(state, ring, now);
     pthread_mutex_lock(&service->report_lock);
     service->report = (struct keyring_report){
         .generation = ring->generation,
         .num_keys = ring->num_keys,
-        .has_active = state.active != NULL,
-        .has_next = state.next != NULL,
-        .active_since_s = state.active != NULL ? state.active->activate_at_s : 0,
-        .next_activation_s = now + state.next_activation_s,
-        .last_expiry_s = now + state.last_expiry_s,
+        .has_active = state->active != NULL,
+        .has_next = state->next != NULL,
+        .active_since_s = state->active != NULL ? state->active->activate_at_s : 0,
+        .next_activation_s = now + state->next_activation_s,
+        .last_expiry_s = now + state->last_expiry_s,
     };
     pthread_mutex_unlock(&service->report_lock);
 }
@@ -51,7 +50,8 @@ static enum nts_status load(struct keyring_service *service, struct error *error
         snapshot_unref(&service->ring->snapshot);
     }
     service->ring = fresh;
-    renew_report(service);
+    struct keyring_state state;
+    look_at_ring(service, &state, now_s());
     return NTS_OK;
 }
 
@@ -176,8 +176,7 @@ void keyring_service_tick(struct keyring_service *service)
     struct keyring_state state;
     int64_t now = now_s();
     const char *path = service->watch.path;
-    keyring_state_at(&state, service->ring, now);
-    renew_report(service);
+    look_at_ring(service, &state, now);
 
     log_active_key(service, &state);
     if (reminder_is_due(&service->said_no_active_s, state.active == NULL, now,

@@ -13,8 +13,7 @@
 /* How often a warning is repeated while its cause lasts. */
 #define KEYRING_WARN_AGAIN_S 3600
 
-/* What others may know of the keyring: no key, and all times since 1970, so that it does not age.
- */
+/* What others may know of the keyring: no key, and all times since 1970: it does not age. */
 struct keyring_report {
     uint64_t generation;
     size_t num_keys;

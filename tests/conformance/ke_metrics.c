@@ -76,10 +76,10 @@ Test(ke_metrics, unhealthy_once_the_certificate_has_expired, .init = ke_open_fil
      .fini = ke_close, .timeout = 60)
 {
     int64_t now_s = real_time_ns() / NS_PER_S;
-    fixture_write_certificate_as("server", &(struct certificate_recipe){.not_after_s = 4});
+    fixture_write_certificate_as("server", &(struct certificate_recipe){.not_after_s = 6});
     ke_start(metrics_option());
     double not_after = http_metric("nts_ke_certificate_not_after_timestamp_seconds");
-    cr_assert(not_after >= (double)now_s + 4 && not_after < (double)now_s + 60, "%.0f", not_after);
+    cr_assert(not_after >= (double)now_s + 6 && not_after < (double)now_s + 60, "%.0f", not_after);
     http_await("/healthz", 503, "certificate: it has expired\n");
     cr_assert_geq((double)(real_time_ns() / NS_PER_S), not_after);
     fixture_write_certificate();

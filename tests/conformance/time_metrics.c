@@ -241,6 +241,20 @@ Test(time_metrics, addresses_are_checked, .init = open_files, .fini = fixture_cl
     }
 }
 
+METRICS_TEST(another_address_needs_a_restart)
+{
+    char config[512];
+    size_t from = time_server.log_len;
+    snprintf(config, sizeof(config),
+             "{\"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"workers\": 1, "
+             "\"transport\": \"%s\", \"clock\": " FIXED_CLOCK ", \"metrics\": \"127.0.0.1:9\"}",
+             fixture_ip, FIXTURE_NTP_PORT, fixture_transport());
+    fixture_write(time_server.config_name, config);
+    cr_assert_eq(kill(time_server.pid, SIGHUP), 0);
+    server_await_log(&time_server, "config.needs_restart option=metrics", from);
+    http_await("/healthz", 200, "ok\n");
+}
+
 METRICS_TEST(port_that_is_taken_is_named)
 {
     char config[512];
