@@ -1,10 +1,8 @@
 #include "connection.h"
 
 #include "base/clock_time.h"
+#include "client_socket.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -80,19 +78,6 @@ static void start_send(struct connection_table *table, struct connection *connec
     io_uring_submit(table->ring);
     connection->sending = true;
     connection->has_answered = true;
-}
-
-/* The next close of the socket is a reset. */
-static void forget_unsent(int fd)
-{
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-}
-
-void connection_reset(int fd)
-{
-    forget_unsent(fd);
-    close(fd);
 }
 
 /* The kernel holds no operation of this slot any more. */
@@ -199,26 +184,6 @@ static void go_on(struct connection_table *table, const struct ke_service *servi
     }
 }
 
-/* The address that a client came to, which a wildcard socket does not tell. */
-static void find_local(union net_address *local, int fd, int family)
-{
-    socklen_t len = sizeof(*local);
-    if (getsockname(fd, &local->sa, &len) != 0) {
-        *local = (union net_address){.sa.sa_family = (sa_family_t)family};
-    }
-}
-
-/* When the octets came that have just been received: the backlog may have held them for long. */
-static int64_t received_at_ns(int fd, int64_t now_ns)
-{
-    struct tcp_info info;
-    socklen_t len = sizeof(info);
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
-        return now_ns;
-    }
-    return now_ns - info.tcpi_last_data_recv * NS_PER_MS;
-}
-
 static struct connection *connection_of(struct handshake_wait *wait)
 {
     return (struct connection *)((char *)wait - offsetof(struct connection, wait));
@@ -229,15 +194,23 @@ static void send_away(struct connection_table *table, const struct ke_service *s
                       struct connection *connection, enum ke_event event)
 {
     count_event(service->counters, event);
-    forget_unsent(connection->fd);
+    client_socket_will_reset(connection->fd);
     drop(table, service, connection);
+}
+
+static void make_room(struct connection_table *table, const struct ke_service *service)
+{
+    struct handshake_wait *oldest = table->waiting.oldest;
+    if (oldest != NULL && connection_of(oldest)->waits_since_turn < table->num_turns) {
+        send_away(table, service, connection_of(oldest), KE_EVENT_SHED);
+    }
 }
 
 void connection_accept(struct connection_table *table, const struct ke_service *service, int fd,
                        int family)
 {
-    if (table->free == NULL && table->waiting.oldest != NULL) {
-        send_away(table, service, connection_of(table->waiting.oldest), KE_EVENT_SHED);
+    if (table->free == NULL) {
+        make_room(table, service);
     }
     struct connection *connection = table->free;
     union net_address local;
@@ -249,7 +222,7 @@ void connection_accept(struct connection_table *table, const struct ke_service *
     count_event(service->counters, KE_EVENT_ACCEPTED);
     table->free = connection->next;
     table->num_open++;
-    find_local(&local, fd, family);
+    client_socket_local(&local, fd, family);
     session_open(&connection->session, service, &local);
     connection->fd = fd;
     connection->phase = CONNECTION_TALKING;
@@ -274,14 +247,6 @@ static bool was_dropped(struct connection_table *table, const struct ke_service 
     return true;
 }
 
-/* A client that was sent no session ticket has nothing to acknowledge its Finished but a delayed
- * ACK, and its Nagle algorithm may hold the request back for that long: 44 ms instead of 1. */
-static void acknowledge_now(int fd)
-{
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-}
-
 void connection_received(struct connection_table *table, const struct ke_service *service,
                          uint32_t index, int result)
 {
@@ -304,8 +269,9 @@ void connection_received(struct connection_table *table, const struct ke_service
     if (result > 0 && connection->phase == CONNECTION_TALKING &&
         session->state == SESSION_HANDSHAKE && !connection->has_answered) {
         connection->received_len = (size_t)result;
+        connection->waits_since_turn = table->num_turns;
         handshake_queue_add(&table->waiting, &connection->wait,
-                            received_at_ns(connection->fd, service->now_ns));
+                            service->now_ns - client_socket_quiet_ns(connection->fd));
         return;
     }
     if (connection->phase == CONNECTION_TALKING) {
@@ -316,24 +282,20 @@ void connection_received(struct connection_table *table, const struct ke_service
             session_peer_closed(session, service);
         }
         if (before == SESSION_HANDSHAKE && session->state == SESSION_REQUEST) {
-            acknowledge_now(connection->fd);
+            /* A client that was sent no session ticket has nothing to acknowledge its Finished but
+             * a delayed ACK, and its Nagle algorithm may hold the request back for that long: 44 ms
+             * instead of 1. */
+            client_socket_acknowledge(connection->fd);
         }
     }
     go_on(table, service, connection);
-}
-
-/* A client that has closed its side, or has sent a reset, will not finish a handshake. */
-static bool has_left(int fd)
-{
-    char octet;
-    ssize_t got = recv(fd, &octet, sizeof(octet), MSG_PEEK | MSG_DONTWAIT);
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 void connection_shake_hands(struct connection_table *table, const struct ke_service *service)
 {
     struct handshake_wait *wait;
     size_t num_begun = 0;
+    table->num_turns++;
     int64_t patience_ns = service->settings->config.handshake_patience_ms * NS_PER_MS;
     int64_t too_early_ns = service->now_ns - patience_ns;
     while ((wait = table->waiting.oldest) != NULL && wait->since_ns <= too_early_ns) {
@@ -345,7 +307,7 @@ void connection_shake_hands(struct connection_table *table, const struct ke_serv
             send_away(table, service, connection, KE_EVENT_SHED);
             continue;
         }
-        if (wait->since_ns < service->now_ns && has_left(connection->fd)) {
+        if (wait->since_ns < service->now_ns && client_socket_has_left(connection->fd)) {
             send_away(table, service, connection, KE_EVENT_GIVEN_UP);
             continue;
         }

@@ -41,6 +41,7 @@ struct connection {
     bool peer_closed;
     bool has_answered; /* our side of the handshake, the costly part, is done */
     struct handshake_wait wait;
+    uint64_t waits_since_turn;
     struct connection *previous; /* in a deadline list, or in the list of free slots (next) */
     struct connection *next;
     int64_t deadline_ns;
@@ -67,6 +68,7 @@ struct connection_table {
     struct deadline_list talking;
     struct deadline_list closing;   /* and draining */
     struct handshake_queue waiting; /* a part of those who talk, with nothing in flight */
+    uint64_t num_turns;             /* calls of connection_shake_hands */
 };
 
 /* connection_table_open makes `num_slots` slots. The memory of a slot is touched when it is first
@@ -78,8 +80,9 @@ NTS_MUST_CHECK enum nts_status connection_table_open(struct connection_table *ta
 void connection_table_close(struct connection_table *table);
 
 /* connection_accept takes over a socket that a client of `family` opened. When all slots are taken,
- * the one that has waited longest for its handshake makes room; if none waits, the new one is
- * closed at once. Both are counted: a bounded farm says no rather than let everybody wait. */
+ * the one that has waited longest for its handshake, if it has been passed over before, makes room;
+ * if there is none, the new one is closed at once. Both are counted: a bounded farm says no rather
+ * than let everybody wait. */
 void connection_accept(struct connection_table *table, const struct ke_service *service, int fd,
                        int family);
 
@@ -100,10 +103,6 @@ static inline bool connection_is_waiting(const struct connection_table *table)
 {
     return table->waiting.newest != NULL;
 }
-
-/* connection_reset closes a socket with a reset: the cheapest way to send somebody away, which
- * leaves nothing behind in the kernel. */
-void connection_reset(int fd);
 
 /* connection_next_deadline returns the nearest deadline, INT64_MAX if there is none. */
 int64_t connection_next_deadline(const struct connection_table *table);

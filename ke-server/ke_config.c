@@ -284,7 +284,8 @@ static const struct option_row rows[] = {
      .max = 16384,
      .default_json = "1024",
      .needs_restart = true,
-     .help = "connections at a time, for each worker; more are closed at once"},
+     .help = "connections at a time, for each worker; one more takes the place of the one that has "
+             "waited longest for its handshake, or is closed at once"},
     {.name = "deadline_ms",
      .type = OPTION_INT,
      .offset = FIELD(deadline_ms),

@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include "base/clock_time.h"
+#include "client_socket.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static bool admit(struct worker *worker, const struct ke_service *service, int f
     case SOURCE_ADMITTED:
         return true;
     }
-    connection_reset(fd);
+    client_socket_reset(fd);
     return false;
 }
 

@@ -2,11 +2,15 @@
  * loopback. Beyond the conformance matrix. */
 #include "ke_support.h"
 
+#include "client/ke_tls.h"
+
 #include <errno.h>
+#include <openssl/bio.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,4 +152,96 @@ Test(ke_server, wrong_limits_are_named, .init = ke_open_files, .fini = fixture_c
         fixture_assert_run("nts-ke-server", "--config c.json --check", 1, wrong[i].text);
         fixture_assert_run("nts-ke-server", "--config c.json", 1, wrong[i].text);
     }
+}
+
+/* --- handshakes that come late --- */
+
+/* The ClientHello of a client, in octets. */
+static size_t client_hello(uint8_t *hello, size_t capacity)
+{
+    SSL_CTX *context;
+    struct error error;
+    struct ke_connection_options options = ke_options();
+    cr_assert_eq(ke_tls_context_create(&context, &options, &error), NTS_OK, "%s", error.text);
+    SSL *ssl = SSL_new(context);
+    BIO *output = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), output);
+    SSL_set_connect_state(ssl);
+    cr_assert_eq(SSL_get_error(ssl, SSL_do_handshake(ssl)), SSL_ERROR_WANT_READ);
+    int len = BIO_read(output, hello, (int)capacity);
+    cr_assert_gt(len, 0);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    return (size_t)len;
+}
+
+/* Sends a ClientHello to a server that is stopped meanwhile, as one that has too much to do would
+ * be: it waits in the backlog, for 200 ms at least. */
+static int say_hello_in_vain(bool leaves)
+{
+    uint8_t hello[4096];
+    size_t len = client_hello(hello, sizeof(hello));
+    int status;
+    kill(ke_server.pid, SIGSTOP);
+    cr_assert_eq(waitpid(ke_server.pid, &status, WUNTRACED), ke_server.pid);
+    int fd = ke_tcp_open();
+    cr_assert_eq(send(fd, hello, len, MSG_NOSIGNAL), (ssize_t)len);
+    if (leaves) {
+        shutdown(fd, SHUT_WR);
+    }
+    usleep(200000);
+    kill(ke_server.pid, SIGCONT);
+    return fd;
+}
+
+/* Waits for the server to answer or to send away; true if it answers. */
+static bool is_answered(int fd)
+{
+    char octets[8192];
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    cr_assert_eq(poll(&polled, 1, KE_HANG_MS), 1);
+    ssize_t got = recv(fd, octets, sizeof(octets), 0);
+    cr_assert(got > 0 || errno == ECONNRESET, "a reset, if anything");
+    close(fd);
+    return got > 0;
+}
+
+static void assert_counted(const char *text)
+{
+    size_t from = ke_server.log_len;
+    kill(ke_server.pid, SIGUSR1);
+    server_await_log(&ke_server, text, from);
+}
+
+#define LATE_TEST(name)                                                                            \
+    Test(ke_server, name, .init = ke_open_files, .fini = ke_close, .timeout = 60)
+
+LATE_TEST(client_that_has_waited_for_too_long_is_sent_away)
+{
+    ke_start(", \"handshake_patience_ms\": 20");
+    cr_assert_not(is_answered(say_hello_in_vain(false)));
+    assert_counted("shed=1");
+    ke_await_service();
+}
+
+LATE_TEST(client_that_can_still_wait_is_served_late)
+{
+    ke_start(", \"handshake_patience_ms\": 60000");
+    cr_assert(is_answered(say_hello_in_vain(false)));
+}
+
+LATE_TEST(client_that_has_given_up_meanwhile_costs_no_handshake)
+{
+    ke_start(", \"handshake_patience_ms\": 60000");
+    cr_assert_not(is_answered(say_hello_in_vain(true)));
+    assert_counted("given_up=1");
+}
+
+LATE_TEST(patience_changes_by_reload)
+{
+    ke_start(", \"handshake_patience_ms\": 60000");
+    ke_configure(", \"handshake_patience_ms\": 20");
+    ke_reload("config.reloaded");
+    ke_await_service(); /* the worker has the settings when this is through */
+    cr_assert_not(is_answered(say_hello_in_vain(false)));
 }
