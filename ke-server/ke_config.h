@@ -29,6 +29,7 @@ struct ke_config {
     int64_t deadline_ms;
     int64_t linger_ms;
     const char *user; /* NULL: stay who we are */
+    int seccomp;      /* enum syscall_filter_mode */
     int log_level;    /* enum log_level */
 };
 

@@ -1,16 +1,21 @@
 /* nts-ke-server: hands out NTS cookies over TLS (RFC 8915, section 4). The control thread: start,
  * reload, stop. What serves clients is in worker.c. */
+#include "base/clock_time.h"
 #include "crypto/boringssl.h"
 #include "crypto/secret_mem.h"
 #include "ke_counters.h"
+#include "listening.h"
 #include "live_files.h"
 #include "runtime/command_line.h"
 #include "runtime/control.h"
-#include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
+#include "runtime/service_manager.h"
+#include "runtime/syscall_filter.h"
+#include "runtime/watchdog.h"
 #include "worker.h"
 
+#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -24,6 +29,8 @@ struct server {
     struct live_files files;
     int signal_fd;
     int done_fd; /* a worker that has ended writes here */
+    struct listening listening;
+    struct watchdog watchdog;
     struct worker *workers;
     size_t num_workers;
     size_t num_running;
@@ -66,49 +73,42 @@ static void raise_descriptor_limit(size_t num)
     }
 }
 
-static enum nts_status open_worker(struct server *server, struct worker *worker,
+static enum nts_status open_worker(struct server *server, size_t number, size_t num,
                                    struct error *error)
 {
     const struct ke_config *config = &server->files.initial->config;
-    const union net_address *addresses = config->listen.items;
-    struct listener *listeners = calloc(config->listen.num, sizeof(*listeners));
+    struct listener *listeners = calloc(listening_max(&server->listening), sizeof(*listeners));
     if (listeners == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    for (size_t i = 0; i < config->listen.num; i++) {
-        listeners[i].fd = -1;
-    }
+    struct worker *worker = &server->workers[number];
     server->num_workers++; /* from here on, worker_close cleans up */
-    enum nts_status status = worker_init(worker, listeners, config->listen.num,
-                                         (size_t)config->max_connections, server->done_fd, error);
-    for (size_t i = 0; status == NTS_OK && i < config->listen.num; i++) {
-        status = listener_open(&listeners[i], &addresses[i], error);
-    }
-    return status;
+    enum nts_status status =
+        worker_init(worker, listeners, 0, (size_t)config->max_connections, server->done_fd, error);
+    return status == NTS_OK ? listening_listeners(listeners, &worker->num_listeners,
+                                                  &server->listening, number, num, error)
+                            : status;
 }
 
 static enum nts_status open_workers(struct server *server, struct error *error)
 {
     const struct ke_config *config = &server->files.initial->config;
     size_t num = config->workers > 0 ? (size_t)config->workers : count_cpus();
-    raise_descriptor_limit(num * ((size_t)config->max_connections + config->listen.num + 2) +
-                           SPARE_DESCRIPTORS);
+    enum nts_status status = listening_open(&server->listening, &config->listen, error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    size_t num_each = (size_t)config->max_connections + listening_max(&server->listening) + 2;
+    raise_descriptor_limit(num * num_each + SPARE_DESCRIPTORS);
     server->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->workers = calloc(num, sizeof(*server->workers));
     if (server->done_fd < 0 || server->workers == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "cannot prepare the workers");
     }
-    const union net_address *addresses = config->listen.items;
-    for (size_t i = 0; i < config->listen.num; i++) {
-        listen_warn_if_shared(&addresses[i], SOCK_STREAM);
+    for (size_t i = 0; status == NTS_OK && i < num; i++) {
+        status = open_worker(server, i, num, error);
     }
-    for (size_t i = 0; i < num; i++) {
-        enum nts_status status = open_worker(server, &server->workers[i], error);
-        if (status != NTS_OK) {
-            return status;
-        }
-    }
-    return NTS_OK;
+    return status;
 }
 
 /* After the privileges are gone: what a reload will not be able to read is worth knowing now. */
@@ -130,6 +130,7 @@ static void warn_of_weaknesses(const struct server *server)
 
 static enum nts_status start_workers(struct server *server, struct error *error)
 {
+    watchdog_open(&server->watchdog);
     for (; server->num_running < server->num_workers; server->num_running++) {
         struct worker *worker = &server->workers[server->num_running];
         worker_publish(worker, server->files.settings, server->files.keyring.ring);
@@ -137,21 +138,28 @@ static enum nts_status start_workers(struct server *server, struct error *error)
         if (status != NTS_OK) {
             return status;
         }
+        if (!watchdog_add(&server->watchdog, &worker->turns, worker->wake_fd)) {
+            return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+        }
     }
     return NTS_OK;
 }
 
 static void log_ready(const struct server *server)
 {
-    const struct option_list *listen = &server->files.initial->config.listen;
-    const union net_address *addresses = listen->items;
-    for (size_t i = 0; i < listen->num; i++) {
-        char text[ADDRESS_TEXT_LEN];
-        address_format(text, &addresses[i]);
-        log_info("ke.listening", "address=%s", text);
-    }
+    listening_log(&server->listening);
     log_info("ke.ready", "workers=%zu version=%s tls=\"%s\"", server->num_workers, NTS_VERSION,
              boringssl_version());
+}
+
+static void tell_status(const struct server *server)
+{
+    const struct keyring *ring = server->files.keyring.ring;
+    bool can_seal = keyring_active_key(ring, real_time_ns() / NS_PER_S) != NULL;
+    service_manager_status(
+        "Workers: %zu; certificate: %" PRId64 " days left; keyring: generation %" PRIu64 "%s",
+        server->num_workers, tls_context_time_left_s(server->files.settings->tls) / 86400,
+        ring->generation, can_seal ? "" : ", no active key");
 }
 
 /* Files, then sockets, then privileges, then threads: each needs what was before. */
@@ -170,16 +178,27 @@ static enum nts_status start(struct server *server, const char *config_path, str
     if (status != NTS_OK) {
         return status;
     }
-    status = sandbox_drop_user(config->user, error);
+    status = sandbox_drop_privileges(config->user, error);
     if (status != NTS_OK) {
         return status;
     }
     warn_of_weaknesses(server);
+    enum syscall_filter_mode filter = (enum syscall_filter_mode)config->seccomp;
+    status = syscall_filter_open(filter, NULL, error);
+    if (status != NTS_OK) {
+        return status;
+    }
     status = start_workers(server, error);
     if (status != NTS_OK) {
         return status;
     }
+    status = syscall_filter_close_start(filter, NULL, error);
+    if (status != NTS_OK) {
+        return status;
+    }
     log_ready(server);
+    tell_status(server);
+    service_manager_ready();
     return NTS_OK;
 }
 
@@ -212,6 +231,9 @@ enum { WORKER_DONE_EVENT = CONTROL_FD_BASE << 1 };
 static void look_at_files(struct server *server, unsigned events)
 {
     bool reload = (events & CONTROL_RELOAD) != 0;
+    if (reload) {
+        service_manager_reloading();
+    }
     if (reload && live_files_reload_settings(&server->files)) {
         publish(server);
         live_files_log_settings(&server->files);
@@ -223,6 +245,9 @@ static void look_at_files(struct server *server, unsigned events)
         keyring_service_log_loaded(&server->files.keyring);
     }
     keyring_service_tick(&server->files.keyring);
+    if (reload) {
+        service_manager_ready();
+    }
 }
 
 /* Until every worker has ended. The first signal to stop is a polite one. */
@@ -234,6 +259,10 @@ static void run(struct server *server)
     while (num_ended < server->num_running) {
         unsigned events = control_wait(server->signal_fd, fds, 2, TICK_INTERVAL_MS);
         look_at_files(server, events);
+        if (stopping == WORKER_RUN) {
+            tell_status(server);
+            watchdog_tick(&server->watchdog, mono_time_ns());
+        }
         if ((events & CONTROL_DUMP) != 0) {
             log_sums(server);
             keyring_service_log_status(&server->files.keyring);
@@ -241,6 +270,7 @@ static void run(struct server *server)
         if ((events & CONTROL_STOP) != 0) {
             stopping = stopping == WORKER_RUN ? WORKER_STOP : WORKER_STOP_NOW;
             log_info("ke.stopping", "mode=%s", stopping == WORKER_STOP ? "graceful" : "at-once");
+            service_manager_stopping();
             request_stop(server, stopping);
         }
         uint64_t num;
@@ -275,6 +305,8 @@ static void close_server(struct server *server)
         worker_close(&server->workers[i]);
     }
     free(server->workers);
+    listening_close(&server->listening);
+    watchdog_close(&server->watchdog);
     live_files_close(&server->files);
 }
 

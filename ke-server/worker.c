@@ -216,6 +216,7 @@ static enum nts_status serve(struct worker *worker)
         if (status != NTS_OK) {
             return status;
         }
+        counter_add(&worker->turns, 1);
         service.settings = (const struct ke_settings *)snapshot_take(&worker->settings);
         service.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
         service.now_ns = mono_time_ns();
@@ -254,6 +255,7 @@ static enum nts_status open_ring(struct worker *worker)
 static void *run(void *arg)
 {
     struct worker *worker = arg;
+    pthread_setname_np(pthread_self(), "worker");
     worker->start_status = open_ring(worker);
     if (worker->start_status != NTS_OK) {
         sem_post(&worker->started);

@@ -41,6 +41,7 @@ struct worker {
     size_t num_accepting; /* accept operations in flight */
     enum worker_stop stopping;
     struct ke_counters counters;
+    counter turns; /* of the loop, for the watchdog */
 };
 
 /* worker_init prepares a zeroed worker that will own the `num_listeners` listeners (allocated with

@@ -4,6 +4,8 @@
 #include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
+#include "runtime/service_manager.h"
+#include "time_syscalls.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -140,7 +142,11 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
         status = bind_sockets(server, error);
     }
     if (status == NTS_OK) {
-        status = sandbox_drop_user(server->config.user, error);
+        status = sandbox_drop_privileges(server->config.user, error);
+    }
+    if (status == NTS_OK) {
+        status = syscall_filter_open((enum syscall_filter_mode)server->config.seccomp,
+                                     &time_syscalls, error);
     }
     if (status == NTS_OK) {
         keyring_service_warn_if_unreadable(&server->keyring);
@@ -164,7 +170,7 @@ static enum nts_status start_on(struct time_server *server, const struct transpo
     return NTS_OK;
 }
 
-enum nts_status time_server_start(struct time_server *server, struct error *error)
+static enum nts_status start_workers(struct time_server *server, struct error *error)
 {
     if (server->config.transport == TRANSPORT_RECVMMSG) {
         return start_on(server, &transport_recvmmsg, error);
@@ -174,6 +180,48 @@ enum nts_status time_server_start(struct time_server *server, struct error *erro
         server->config.transport == TRANSPORT_AUTO) {
         log_warning("transport.fallback", "transport=recvmmsg reason=\"%s\"", error->text);
         status = start_on(server, &transport_recvmmsg, error);
+    }
+    return status;
+}
+
+static enum nts_status watch_workers(struct time_server *server, struct error *error)
+{
+    watchdog_open(&server->watchdog);
+    for (size_t i = 0; i < server->num_workers; i++) {
+        const struct worker *worker = &server->workers[i];
+        if (!watchdog_add(&server->watchdog, &worker->turns, worker->sockets.wake_fd)) {
+            return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+        }
+    }
+    return NTS_OK;
+}
+
+static void tell_status(const struct time_server *server)
+{
+    const struct keyring *ring = server->keyring.ring;
+    bool can_seal = keyring_active_key(ring, real_time_ns() / NS_PER_S) != NULL;
+    char clock[32] = "not fit";
+    if (server->clock_was_fit) {
+        snprintf(clock, sizeof(clock), "fit, stratum %u", server->clock_source.status.stratum);
+    }
+    service_manager_status("Addresses: %zu; workers: %zu on %s; clock: %s; keyring: generation "
+                           "%" PRIu64 "%s",
+                           server->config.listen.num, server->num_workers, server->transport->name,
+                           clock, ring->generation, can_seal ? "" : ", no active key");
+}
+
+enum nts_status time_server_start(struct time_server *server, struct error *error)
+{
+    enum nts_status status = start_workers(server, error);
+    if (status == NTS_OK) {
+        status = syscall_filter_close_start((enum syscall_filter_mode)server->config.seccomp,
+                                            &time_syscalls, error);
+    }
+    if (status == NTS_OK) {
+        status = watch_workers(server, error);
+    }
+    if (status == NTS_OK) {
+        tell_status(server);
     }
     return status;
 }
@@ -247,6 +295,10 @@ void time_server_tick(struct time_server *server)
         time_server_reload_keyring(server);
     }
     keyring_service_tick(&server->keyring);
+    if (server->num_running > 0) {
+        tell_status(server);
+        watchdog_tick(&server->watchdog, mono_time_ns());
+    }
 }
 
 void time_server_log_counters(const struct time_server *server)
@@ -295,6 +347,7 @@ void time_server_close(struct time_server *server)
     }
     free(server->fds);
     free(server->workers);
+    watchdog_close(&server->watchdog);
     clock_source_close(&server->clock_source);
     keyring_service_close(&server->keyring);
     config_free(&server->config_memory);

@@ -4,6 +4,7 @@
 #define NTS_TIME_SERVER_H
 
 #include "clock_source.h"
+#include "runtime/watchdog.h"
 #include "service/keyring_service.h"
 #include "time_config.h"
 #include "worker.h"
@@ -23,14 +24,16 @@ struct time_server {
     size_t num_workers;
     size_t num_running;
     const struct transport_ops *transport;
+    struct watchdog watchdog;
 };
 
-/* time_server_open loads keyring and clock, binds the sockets and drops privileges. The
- * configuration has been loaded into server->config. On error the text says why. */
+/* time_server_open loads keyring and clock, binds the sockets, drops privileges and puts the filter
+ * of system calls into force. The configuration has been loaded into server->config. On error the
+ * text says why. */
 NTS_MUST_CHECK enum nts_status time_server_open(struct time_server *server, struct error *error);
 
 /* time_server_start starts the workers, on io_uring or, where that is forbidden and the
- * configuration leaves the choice, on system calls. */
+ * configuration leaves the choice, on system calls, and takes away what only a start needs. */
 NTS_MUST_CHECK enum nts_status time_server_start(struct time_server *server, struct error *error);
 
 /* time_server_reload reads the configuration again; what fails keeps what runs, and is logged. */
@@ -40,7 +43,8 @@ void time_server_reload(struct time_server *server);
  * keeps the keys in memory. */
 void time_server_reload_keyring(struct time_server *server);
 
-/* time_server_tick is called once a second: asks the clock source, and looks after the keyring. */
+/* time_server_tick is called once a second: asks the clock source, looks after the keyring, and
+ * tells the service manager how things are. */
 void time_server_tick(struct time_server *server);
 
 /* time_server_post_clock hands the workers what the clock source knows, and logs a change between

@@ -36,6 +36,7 @@ struct time_config {
     int transport;      /* enum transport_choice */
     int64_t receive_buffer_kib;
     const char *user;
+    int seccomp; /* enum syscall_filter_mode */
     int log_level;
 };
 

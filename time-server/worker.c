@@ -27,6 +27,7 @@ static void serve(struct worker *worker, void *transport)
     while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
         struct datagram *batch;
         size_t num = worker->transport->receive(transport, &batch);
+        counter_add(&worker->turns, 1);
         context.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
         if (num == 0) {
             continue;

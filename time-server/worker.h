@@ -29,6 +29,7 @@ struct worker {
     struct snapshot_slot settings;
     atomic_bool stop;
     struct transport_counters transport_counters;
+    counter turns; /* of the loop, for the watchdog */
     struct answer_engine *engine;
 
     pthread_t thread;
