@@ -2,6 +2,7 @@
 
 #include "crypto/aead.h"
 #include "runtime/log.h"
+#include "runtime/syscall_filter.h"
 #include "time_servers.h"
 #include "wire/ke_record.h"
 
@@ -327,6 +328,7 @@ static const struct option_row rows[] = {
      .default_json = "null",
      .needs_restart = true,
      .help = "system user to become once the sockets are bound"},
+    SYSCALL_FILTER_OPTION_ROW(offsetof(struct ke_config, seccomp)),
     {.name = "log_level",
      .type = OPTION_CHOICE,
      .offset = FIELD(log_level),

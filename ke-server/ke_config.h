@@ -43,6 +43,7 @@ struct ke_config {
     int64_t handshake_patience_ms;
     struct source_options sources;
     const char *user; /* NULL: stay who we are */
+    int seccomp;      /* enum syscall_filter_mode */
     int log_level;    /* enum log_level */
 };
 

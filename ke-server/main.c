@@ -5,15 +5,19 @@
 #include "crypto/secret_mem.h"
 #include "ke_counters.h"
 #include "ke_metrics.h"
+#include "listening.h"
 #include "live_files.h"
 #include "runtime/command_line.h"
 #include "runtime/control.h"
-#include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
+#include "runtime/service_manager.h"
+#include "runtime/syscall_filter.h"
+#include "runtime/watchdog.h"
 #include "server_watch.h"
 #include "worker.h"
 
+#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -28,6 +32,8 @@ struct server {
     struct source_gate gate;
     int signal_fd;
     int done_fd; /* a worker that has ended writes here */
+    struct listening listening;
+    struct watchdog watchdog;
     struct worker *workers;
     size_t num_workers;
     size_t num_running;
@@ -72,50 +78,42 @@ static void raise_descriptor_limit(size_t num)
     }
 }
 
-static enum nts_status open_worker(struct server *server, struct worker *worker,
+static enum nts_status open_worker(struct server *server, size_t number, size_t num,
                                    struct error *error)
 {
     const struct ke_config *config = &server->files.initial->config;
-    const union net_address *addresses = config->listen.items;
-    struct listener *listeners = calloc(config->listen.num, sizeof(*listeners));
+    struct listener *listeners = calloc(listening_max(&server->listening), sizeof(*listeners));
     if (listeners == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    for (size_t i = 0; i < config->listen.num; i++) {
-        listeners[i].fd = -1;
-    }
+    struct worker *worker = &server->workers[number];
     server->num_workers++; /* from here on, worker_close cleans up */
-    enum nts_status status =
-        worker_init(worker, listeners, config->listen.num, (size_t)config->max_connections,
-                    &server->gate, server->done_fd, error);
-    for (size_t i = 0; status == NTS_OK && i < config->listen.num; i++) {
-        status = listener_open(&listeners[i], &addresses[i], error);
-    }
-    return status;
+    enum nts_status status = worker_init(worker, listeners, 0, (size_t)config->max_connections,
+                                         &server->gate, server->done_fd, error);
+    return status == NTS_OK ? listening_listeners(listeners, &worker->num_listeners,
+                                                  &server->listening, number, num, error)
+                            : status;
 }
 
 static enum nts_status open_workers(struct server *server, struct error *error)
 {
     const struct ke_config *config = &server->files.initial->config;
     size_t num = config->workers > 0 ? (size_t)config->workers : count_cpus();
-    raise_descriptor_limit(num * ((size_t)config->max_connections + config->listen.num + 2) +
-                           SERVER_WATCH_DESCRIPTORS + SPARE_DESCRIPTORS);
+    enum nts_status status = listening_open(&server->listening, &config->listen, error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    size_t num_each = (size_t)config->max_connections + listening_max(&server->listening) + 2;
+    raise_descriptor_limit(num * num_each + SERVER_WATCH_DESCRIPTORS + SPARE_DESCRIPTORS);
     server->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->workers = calloc(num, sizeof(*server->workers));
     if (server->done_fd < 0 || server->workers == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "cannot prepare the workers");
     }
-    const union net_address *addresses = config->listen.items;
-    for (size_t i = 0; i < config->listen.num; i++) {
-        listen_warn_if_shared(&addresses[i], SOCK_STREAM);
+    for (size_t i = 0; status == NTS_OK && i < num; i++) {
+        status = open_worker(server, i, num, error);
     }
-    for (size_t i = 0; i < num; i++) {
-        enum nts_status status = open_worker(server, &server->workers[i], error);
-        if (status != NTS_OK) {
-            return status;
-        }
-    }
-    return NTS_OK;
+    return status;
 }
 
 /* After the privileges are gone: what a reload will not be able to read is worth knowing now. */
@@ -136,6 +134,7 @@ static void publish_to(struct server *server, struct worker *worker)
 
 static enum nts_status start_workers(struct server *server, struct error *error)
 {
+    watchdog_open(&server->watchdog);
     for (; server->num_running < server->num_workers; server->num_running++) {
         struct worker *worker = &server->workers[server->num_running];
         publish_to(server, worker);
@@ -143,19 +142,16 @@ static enum nts_status start_workers(struct server *server, struct error *error)
         if (status != NTS_OK) {
             return status;
         }
+        if (!watchdog_add(&server->watchdog, &worker->heartbeat.turns, worker->wake_fd)) {
+            return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+        }
     }
     return NTS_OK;
 }
 
 static void log_ready(const struct server *server)
 {
-    const struct option_list *listen = &server->files.initial->config.listen;
-    const union net_address *addresses = listen->items;
-    for (size_t i = 0; i < listen->num; i++) {
-        char text[ADDRESS_TEXT_LEN];
-        address_format(text, &addresses[i]);
-        log_info("ke.listening", "address=%s", text);
-    }
+    listening_log(&server->listening);
     const union net_address *metrics = &server->files.initial->config.metrics;
     if (metrics->sa.sa_family != AF_UNSPEC) {
         char text[ADDRESS_TEXT_LEN];
@@ -164,6 +160,18 @@ static void log_ready(const struct server *server)
     }
     log_info("ke.ready", "workers=%zu version=%s tls=\"%s\"", server->num_workers, NTS_VERSION,
              boringssl_version());
+}
+
+static void tell_status(const struct server *server)
+{
+    const struct keyring *ring = server->files.keyring.ring;
+    const struct tls_contexts *contexts = server->files.certificates.contexts;
+    int64_t now_s = real_time_ns() / NS_PER_S;
+    service_manager_status(
+        "Workers: %zu; certificates: %zu, %" PRId64 " days left; keyring: generation %" PRIu64 "%s",
+        server->num_workers, contexts->num,
+        (tls_contexts_first_not_after_s(contexts) - now_s) / 86400, ring->generation,
+        keyring_active_key(ring, now_s) != NULL ? "" : ", no active key");
 }
 
 /* Files, then sockets, then privileges, then threads: each needs what was before. */
@@ -190,11 +198,16 @@ static enum nts_status start(struct server *server, const char *config_path, str
     if (status != NTS_OK) {
         return status;
     }
-    status = sandbox_drop_user(config->user, error);
+    status = sandbox_drop_privileges(config->user, error);
     if (status != NTS_OK) {
         return status;
     }
     warn_of_weaknesses(server);
+    enum syscall_filter_mode filter = (enum syscall_filter_mode)config->seccomp;
+    status = syscall_filter_open(filter, NULL, error);
+    if (status != NTS_OK) {
+        return status;
+    }
     status = ke_metrics_start(&server->metrics, error);
     if (status != NTS_OK) {
         return status;
@@ -210,7 +223,13 @@ static enum nts_status start(struct server *server, const char *config_path, str
     }
     ke_metrics_serve(&server->metrics, server->workers, server->num_workers, &server->files,
                      &server->watch);
+    status = syscall_filter_close_start(filter, NULL, error);
+    if (status != NTS_OK) {
+        return status;
+    }
     log_ready(server);
+    tell_status(server);
+    service_manager_ready();
     return NTS_OK;
 }
 
@@ -257,6 +276,9 @@ enum { WORKER_DONE_EVENT = CONTROL_FD_BASE << 1 };
 static void look_at_files(struct server *server, unsigned events)
 {
     bool reload = (events & CONTROL_RELOAD) != 0;
+    if (reload) {
+        service_manager_reloading();
+    }
     if (reload && live_files_reload_settings(&server->files)) {
         publish(server);
         live_files_log_settings(&server->files);
@@ -274,6 +296,9 @@ static void look_at_files(struct server *server, unsigned events)
     certificate_service_tick(&server->files.certificates);
     ke_metrics_certificates(&server->metrics, &server->files.certificates);
     keyring_service_tick(&server->files.keyring);
+    if (reload) {
+        service_manager_ready();
+    }
 }
 
 static void look_after_workers(struct server *server)
@@ -299,6 +324,10 @@ static void run(struct server *server)
         look_at_files(server, events);
         look_after_workers(server);
         report_sources(server);
+        if (stopping == WORKER_RUN) {
+            tell_status(server);
+            watchdog_tick(&server->watchdog, mono_time_ns());
+        }
         if ((events & CONTROL_DUMP) != 0) {
             log_sums(server);
             certificate_service_log_status(&server->files.certificates);
@@ -309,6 +338,7 @@ static void run(struct server *server)
             stopping = stopping == WORKER_RUN ? WORKER_STOP : WORKER_STOP_NOW;
             log_info("ke.stopping", "mode=%s", stopping == WORKER_STOP ? "graceful" : "at-once");
             metrics_server_enter(&server->metrics.server, METRICS_STOPPING);
+            service_manager_stopping();
             request_stop(server, stopping);
         }
         uint64_t num;
@@ -347,6 +377,8 @@ static void close_server(struct server *server)
     }
     free(server->workers);
     source_gate_close(&server->gate);
+    listening_close(&server->listening);
+    watchdog_close(&server->watchdog);
     live_files_close(&server->files);
 }
 

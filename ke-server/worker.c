@@ -332,6 +332,7 @@ static enum nts_status open_ring(struct worker *worker)
 static void *run(void *arg)
 {
     struct worker *worker = arg;
+    pthread_setname_np(pthread_self(), "worker");
     worker->start_status = open_ring(worker);
     if (worker->start_status != NTS_OK) {
         sem_post(&worker->started);

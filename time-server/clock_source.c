@@ -104,6 +104,12 @@ static void tick_kernel(struct clock_source *source, int64_t now_ns)
 {
     struct timex timex = {.modes = 0};
     int state = ntp_adjtime(&timex);
+    if (state < 0 && errno == EPERM) {
+        set_unusable(source,
+                     "the kernel's clock must not be read here: ProtectClock=no in the unit "
+                     "permits it");
+        return;
+    }
     if (state < 0 || state == TIME_ERROR || (timex.status & STA_UNSYNC) != 0) {
         set_unusable(source, "the kernel says that its clock is not synchronised");
         return;

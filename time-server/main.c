@@ -9,6 +9,7 @@
 #include "runtime/control.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
+#include "runtime/service_manager.h"
 
 #include <unistd.h>
 
@@ -66,8 +67,10 @@ static void control(struct time_server *server, int signal_fd)
             return;
         }
         if ((events & CONTROL_RELOAD) != 0) {
+            service_manager_reloading();
             time_server_reload(server);
             time_server_reload_keyring(server);
+            service_manager_ready();
         }
         if ((events & CONTROL_DUMP) != 0) {
             time_server_log_counters(server);
@@ -127,7 +130,9 @@ static int run(struct time_server *server)
         return 1;
     }
     log_ready(server);
+    service_manager_ready();
     control(server, signal_fd);
+    service_manager_stopping();
     time_server_stopping(server);
     time_server_log_counters(server);
     time_server_close(server);

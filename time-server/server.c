@@ -4,7 +4,9 @@
 #include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
+#include "runtime/service_manager.h"
 #include "time_metrics.h"
+#include "time_syscalls.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -162,7 +164,11 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
         status = metrics_server_open(&server->metrics, &server->config.metrics, error);
     }
     if (status == NTS_OK) {
-        status = sandbox_drop_user(server->config.user, error);
+        status = sandbox_drop_privileges(server->config.user, error);
+    }
+    if (status == NTS_OK) {
+        status = syscall_filter_open((enum syscall_filter_mode)server->config.seccomp,
+                                     &time_syscalls, error);
     }
     if (status == NTS_OK) {
         keyring_service_warn_if_unreadable(&server->keyring);
@@ -203,6 +209,32 @@ static enum nts_status start_workers(struct time_server *server, struct error *e
     return status;
 }
 
+static enum nts_status watch_workers(struct time_server *server, struct error *error)
+{
+    watchdog_open(&server->watchdog);
+    for (size_t i = 0; i < server->num_workers; i++) {
+        const struct worker *worker = &server->workers[i];
+        if (!watchdog_add(&server->watchdog, &worker->heartbeat.turns, worker->sockets.wake_fd)) {
+            return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+        }
+    }
+    return NTS_OK;
+}
+
+static void tell_status(const struct time_server *server)
+{
+    const struct keyring *ring = server->keyring.ring;
+    bool can_seal = keyring_active_key(ring, real_time_ns() / NS_PER_S) != NULL;
+    char clock[32] = "not fit";
+    if (server->clock_was_fit) {
+        snprintf(clock, sizeof(clock), "fit, stratum %u", server->clock_source.status.stratum);
+    }
+    service_manager_status("Addresses: %zu; workers: %zu on %s; clock: %s; keyring: generation "
+                           "%" PRIu64 "%s",
+                           server->config.listen.num, server->num_workers, server->transport->name,
+                           clock, ring->generation, can_seal ? "" : ", no active key");
+}
+
 enum nts_status time_server_start(struct time_server *server, struct error *error)
 {
     enum nts_status status = start_workers(server, error);
@@ -210,6 +242,14 @@ enum nts_status time_server_start(struct time_server *server, struct error *erro
         server->started_at_s = real_time_ns() / NS_PER_S;
         atomic_store(&server->num_alive, server->num_workers);
         metrics_server_enter(&server->metrics, METRICS_SERVING);
+        status = syscall_filter_close_start((enum syscall_filter_mode)server->config.seccomp,
+                                            &time_syscalls, error);
+    }
+    if (status == NTS_OK) {
+        status = watch_workers(server, error);
+    }
+    if (status == NTS_OK) {
+        tell_status(server);
     }
     return status;
 }
@@ -312,6 +352,10 @@ void time_server_tick(struct time_server *server)
     keyring_service_tick(&server->keyring);
     look_after_workers(server);
     report_sources(server);
+    if (server->num_running > 0) {
+        tell_status(server);
+        watchdog_tick(&server->watchdog, mono_time_ns());
+    }
 }
 
 void time_server_log_counters(const struct time_server *server)
@@ -366,6 +410,7 @@ void time_server_close(struct time_server *server)
         snapshot_unref(&server->settings->snapshot);
     }
     source_gate_close(&server->gate);
+    watchdog_close(&server->watchdog);
     clock_source_close(&server->clock_source);
     keyring_service_close(&server->keyring);
     config_free(&server->config_memory);

@@ -5,6 +5,7 @@
 
 #include "clock_source.h"
 #include "metrics/metrics_server.h"
+#include "runtime/watchdog.h"
 #include "service/keyring_service.h"
 #include "time_config.h"
 #include "worker.h"
@@ -30,15 +31,16 @@ struct time_server {
     struct metrics_server metrics;
     int64_t started_at_s;
     atomic_size_t num_alive; /* workers that turn; for the metrics thread */
+    struct watchdog watchdog;
 };
 
-/* time_server_open loads keyring and clock, binds the sockets, drops privileges, and starts the
- * metrics thread. The configuration has been loaded into server->config. On error the text says
- * why. */
+/* time_server_open loads keyring and clock, binds the sockets, drops privileges, puts the filter of
+ * system calls into force, and starts the metrics thread. The configuration has been loaded into
+ * server->config. On error the text says why. */
 NTS_MUST_CHECK enum nts_status time_server_open(struct time_server *server, struct error *error);
 
 /* time_server_start starts the workers, on io_uring or, where that is forbidden and the
- * configuration leaves the choice, on system calls. */
+ * configuration leaves the choice, on system calls, and takes away what only a start needs. */
 NTS_MUST_CHECK enum nts_status time_server_start(struct time_server *server, struct error *error);
 
 /* time_server_reload reads the configuration again; what fails keeps what runs, and is logged. */
@@ -49,7 +51,7 @@ void time_server_reload(struct time_server *server);
 void time_server_reload_keyring(struct time_server *server);
 
 /* time_server_tick is called once a second: asks the clock source, looks after the keyring and the
- * workers, and tells of sources that are held off. */
+ * workers, and tells of sources that are held off, and the service manager how things are. */
 void time_server_tick(struct time_server *server);
 
 /* time_server_post_clock hands the workers what the clock source knows, and logs a change between

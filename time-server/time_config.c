@@ -2,6 +2,7 @@
 
 #include "base/cursor.h"
 #include "runtime/log.h"
+#include "runtime/syscall_filter.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -235,6 +236,7 @@ static const struct option_row time_rows[] = {
      .default_json = "null",
      .needs_restart = true,
      .help = "the user to become once the sockets are bound"},
+    SYSCALL_FILTER_OPTION_ROW(offsetof(struct time_config, seccomp)),
     {.name = "log_level",
      .type = OPTION_CHOICE,
      TIME_FIELD(log_level),

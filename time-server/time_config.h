@@ -39,6 +39,7 @@ struct time_config {
     union net_address metrics; /* of no family: none */
     struct source_options sources;
     const char *user;
+    int seccomp; /* enum syscall_filter_mode */
     int log_level;
 };
 

@@ -1,5 +1,5 @@
 /* Files that hold secrets: read only if nobody else can, and into memory that is locked and wiped.
- */
+ * Files of $CREDENTIALS_DIRECTORY may show as readable by their group: see systemd.exec(5). */
 #ifndef NTS_CRYPTO_SECRET_FILE_H
 #define NTS_CRYPTO_SECRET_FILE_H
 

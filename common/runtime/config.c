@@ -111,6 +111,32 @@ static enum nts_status parse_int(struct parser *p, int64_t *field, const struct 
     return NTS_OK;
 }
 
+/* Credentials that the service manager passes (systemd's LoadCredential=) lie where it says; other
+ * relative names are relative to the file. */
+static enum nts_status parse_path(struct parser *p, const char **field, const json_t *value,
+                                  const char *text)
+{
+    static const char credentials[] = "${CREDENTIALS_DIRECTORY}/";
+    const char *directory = p->directory;
+    if (strncmp(text, credentials, strlen(credentials)) == 0) {
+        directory = getenv("CREDENTIALS_DIRECTORY");
+        if (directory == NULL || directory[0] != '/') {
+            return expected(p, value,
+                            "a service manager that passes credentials: CREDENTIALS_DIRECTORY is "
+                            "not set");
+        }
+        text += strlen(credentials);
+    }
+    char *path = NULL;
+    if (text[0] == '/' || strcmp(directory, ".") == 0) {
+        path = strdup(text);
+    } else if (asprintf(&path, "%s/%s", directory, text) < 0) {
+        path = NULL;
+    }
+    *field = keep(p, path);
+    return *field != NULL ? NTS_OK : no_memory(p);
+}
+
 static enum nts_status parse_string(struct parser *p, const char **field,
                                     const struct option_row *row, const json_t *value)
 {
@@ -129,16 +155,11 @@ static enum nts_status parse_string(struct parser *p, const char **field,
                  is_path ? "file name" : "string", min, max);
         return expected(p, value, what);
     }
-    char *copy = NULL;
-    if (is_path && text[0] != '/' && strcmp(p->directory, ".") != 0) {
-        if (asprintf(&copy, "%s/%s", p->directory, text) < 0) {
-            copy = NULL;
-        }
-    } else {
-        copy = strdup(text);
+    if (!is_path) {
+        *field = keep(p, strdup(text));
+        return *field != NULL ? NTS_OK : no_memory(p);
     }
-    *field = keep(p, copy);
-    return *field != NULL ? NTS_OK : no_memory(p);
+    return parse_path(p, field, value, text);
 }
 
 static enum nts_status parse_choice(struct parser *p, int *field, const struct option_row *row,

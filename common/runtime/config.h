@@ -16,7 +16,8 @@ enum option_type {
     OPTION_BOOL,    /* bool */
     OPTION_INT,     /* int64_t, from min to max */
     OPTION_STRING,  /* const char *, of min to max octets, no control characters */
-    OPTION_PATH,    /* const char *, relative to the directory of the file */
+    OPTION_PATH,    /* const char *, relative to the directory of the file, or a credential:
+                       "${CREDENTIALS_DIRECTORY}/NAME" */
     OPTION_ADDRESS, /* union net_address, min is the default port */
     OPTION_CHOICE,  /* int, index into choices */
     OPTION_OBJECT,  /* a struct, laid out by members */

@@ -138,21 +138,40 @@ void fixture_give_to_nobody(void)
     cr_assert_eq(chown(fixture_path("keyring.json"), nobody->pw_uid, nobody->pw_gid), 0);
 }
 
-void server_assert_is_nobody(const struct server_process *server)
+/* What the kernel says of the process, in a file of its directory in /proc. */
+static void read_proc(char *text, size_t size, pid_t pid, const char *name)
 {
     char path[64];
-    char expected[64];
-    char status[8192];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)server->pid);
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
     FILE *file = fopen(path, "r");
     cr_assert_not_null(file);
-    status[fread(status, 1, sizeof(status) - 1, file)] = '\0';
+    text[fread(text, 1, size - 1, file)] = '\0';
     fclose(file);
+}
+
+void server_assert_is_nobody(const struct server_process *server)
+{
+    static const char *const powerless[] = {
+        "CapInh:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "CapAmb:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    };
+    char expected[64];
+    char status[8192];
+    read_proc(status, sizeof(status), server->pid, "status");
     unsigned uid = getpwnam("nobody")->pw_uid;
     snprintf(expected, sizeof(expected), "Uid:\t%u\t%u\t%u\t%u", uid, uid, uid, uid);
     cr_assert_not_null(strstr(status, expected), "%s", status);
-    cr_assert_not_null(strstr(status, "CapPrm:\t0000000000000000"), "%s", status);
-    cr_assert_not_null(strstr(status, "CapEff:\t0000000000000000"), "%s", status);
+    for (size_t i = 0; i < sizeof(powerless) / sizeof(powerless[0]); i++) {
+        cr_assert_not_null(strstr(status, powerless[i]), "no %s in %s", powerless[i], status);
+    }
+    read_proc(status, sizeof(status), server->pid, "limits");
+    cr_assert_not_null(strstr(status, "Max core file size        0                    0"), "%s",
+                       status);
 }
 
 /* $NTS_BIN_DIR: the servers of another build, such as tsan. */

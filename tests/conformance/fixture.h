@@ -84,7 +84,8 @@ void server_stop(struct server_process *server);
  * test when it does not run as root. */
 void fixture_give_to_nobody(void);
 
-/* server_assert_is_nobody fails the test unless the server runs as nobody, without capabilities. */
+/* server_assert_is_nobody fails the test unless the server runs as nobody, without capabilities or
+ * a way to get some, under a filter of system calls, and leaves no core. */
 void server_assert_is_nobody(const struct server_process *server);
 
 /* fixture_bin_directory returns where the programs under test are: $NTS_BIN_DIR, or their build. */

@@ -152,6 +152,29 @@ Test(config, reads_what_is_given)
     config_free(&memory);
 }
 
+Test(config, finds_credentials_where_the_service_manager_puts_them)
+{
+    struct values v;
+    struct config_memory memory;
+    struct error error;
+    static const char text[] = "{\"file\": \"${CREDENTIALS_DIRECTORY}/ke.key\"}";
+    setenv("CREDENTIALS_DIRECTORY", "/run/credentials/nts-ke-server.service", 1);
+    cr_assert_eq(load(&v, &memory, text, &error), NTS_OK, "%s", error.text);
+    cr_assert_str_eq(v.file, "/run/credentials/nts-ke-server.service/ke.key");
+    config_free(&memory);
+
+    unsetenv("CREDENTIALS_DIRECTORY");
+    cr_assert_eq(load(&v, &memory, text, &error), NTS_ERR_CONFIG);
+    cr_assert_not_null(strstr(error.text, "file: got \"${CREDENTIALS_DIRECTORY}/ke.key\", expected "
+                                          "a service manager that passes credentials"),
+                       "%s", error.text);
+
+    /* Only at the beginning, and only that name. */
+    cr_assert_eq(load(&v, &memory, "{\"file\": \"${HOME}/x\"}", &error), NTS_OK);
+    cr_assert_str_eq(v.file, "/tmp/${HOME}/x");
+    config_free(&memory);
+}
+
 Test(config, errors_name_file_key_value_and_expectation)
 {
     static const struct {

@@ -134,6 +134,30 @@ static void assert_unusable(const char *part)
     cr_assert_not_null(strstr(error.text, part), "%s", error.text);
 }
 
+Test(keyring_file, takes_a_credential_that_an_access_list_lets_us_read, .init = make_directory,
+     .fini = remove_directory)
+{
+    char credentials[sizeof(path)];
+    struct keyring *ring;
+    struct error error;
+    strcpy(credentials, path);
+    *strrchr(credentials, '/') = '\0';
+    write_file(path, GOOD_FILE);
+    chmod(path, 0440);
+    assert_unusable("mode is 0440");
+    setenv("CREDENTIALS_DIRECTORY", credentials, 1);
+    cr_assert_eq(keyring_file_load(&ring, NULL, path, NULL, &error), NTS_OK, "%s", error.text);
+    snapshot_unref(&ring->snapshot);
+    chmod(path, 0444);
+    assert_unusable("mode is 0444");
+    chmod(path, 0460);
+    assert_unusable("mode is 0460");
+    credentials[strlen(credentials) - 1] = '\0'; /* beside it is not in it */
+    setenv("CREDENTIALS_DIRECTORY", credentials, 1);
+    chmod(path, 0440);
+    assert_unusable("mode is 0440");
+}
+
 Test(keyring_file, refuses_what_is_not_a_private_regular_file, .init = make_directory,
      .fini = remove_directory)
 {

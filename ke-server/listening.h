@@ -1,0 +1,33 @@
+/* Where the server listens: on sockets that were passed to it, or, without any, on those that it
+ * binds for each worker and address of the configuration. Control thread. */
+#ifndef NTS_KE_LISTENING_H
+#define NTS_KE_LISTENING_H
+
+#include "passed_sockets.h"
+#include "runtime/config.h"
+
+struct listening {
+    struct passed_sockets passed;
+    const struct option_list *addresses; /* of union net_address: the option `listen` */
+};
+
+/* listening_open takes in what was passed; `addresses` must outlive it. Warns of addresses that
+ * another process has. Errors as from passed_sockets_open; in any case listening_close is due. */
+NTS_MUST_CHECK enum nts_status listening_open(struct listening *listening,
+                                              const struct option_list *addresses,
+                                              struct error *error);
+void listening_close(struct listening *listening);
+
+/* listening_max returns how many listeners a worker has at most. */
+size_t listening_max(const struct listening *listening);
+
+/* listening_listeners fills `listeners` (room for listening_max) with those of a worker, `*num` of
+ * them, also on error. NTS_ERR_SYSTEM with a text. */
+NTS_MUST_CHECK enum nts_status listening_listeners(struct listener *listeners, size_t *num,
+                                                   const struct listening *listening, size_t worker,
+                                                   size_t num_workers, struct error *error);
+
+/* listening_log logs each address. */
+void listening_log(const struct listening *listening);
+
+#endif
