@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -88,7 +89,8 @@ static const struct syscall_row rows[] = {
     SOCKET_OF(AF_INET),
     SOCKET_OF(AF_INET6),
     SOCKET_OF(AF_UNIX),
-    SOCKET_OF(AF_NETLINK), /* the resolver asks which addresses this host has */
+    SOCKET_OF(AF_NETLINK), /* the resolver asks which addresses this host has, and */
+    ALWAYS_IF("ioctl", 1, UINT32_MAX, FIONREAD), /* how long an answer is */
     ALWAYS("connect"),
     ALWAYS("bind"),
     ALWAYS("listen"),

@@ -200,6 +200,8 @@ static const struct {
     {"{" FILES ",\"aead\":[15,15]}", "c.json: aead: got [15,15], expected each number once"},
     {"{" FILES ",\"aead_order\":\"any\"}",
      "c.json: aead_order: got \"any\", expected one of \"client\", \"server\""},
+    {"{" FILES ",\"seccomp\":\"strict\"}",
+     "c.json: seccomp: got \"strict\", expected one of \"enforce\", \"log\", \"off\""},
     {"{" FILES ",\"time_servers\":[{\"port\":123}]}",
      "c.json: time_servers[0].name: got nothing, expected a value"},
     {"{" FILES ",\"time_servers\":[{\"name\":\"[::1]\"}]}",

@@ -60,6 +60,10 @@ LIFE_TEST(configuration_errors_say_what_and_where, open_files, fixture_close)
         {"{\"keyring\":\"keyring.json\",\"listen\":[\"localhost\"],\"clock\":" FIXED_CLOCK "}",
          "c.json: listen[0]: got \"localhost\", expected an address"},
         {"{\"keyring\":\"none.json\",\"clock\":" FIXED_CLOCK "}", "none.json: cannot open"},
+        {"{\"keyring\":\"keyring.json\",\"seccomp\":true,\"clock\":" FIXED_CLOCK "}",
+         "c.json: seccomp: got true, expected one of \"enforce\", \"log\", \"off\""},
+        {"{\"keyring\":\"${CREDENTIALS_DIRECTORY}/k\",\"clock\":" FIXED_CLOCK "}",
+         "c.json: keyring: got \"${CREDENTIALS_DIRECTORY}/k\", expected a service manager"},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         fixture_write("c.json", wrong[i].json);

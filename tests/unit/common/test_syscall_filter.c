@@ -5,10 +5,12 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -31,6 +33,31 @@ static int inet_socket(void)
 static int packet_socket(void)
 {
     return result(socket(AF_PACKET, SOCK_RAW, 0));
+}
+
+static int look_up_name(void)
+{
+    const struct addrinfo hints = {.ai_flags = AI_ADDRCONFIG, .ai_socktype = SOCK_DGRAM};
+    struct addrinfo *list = NULL;
+    int outcome = getaddrinfo("localhost", "123", &hints, &list);
+    if (outcome == 0) {
+        freeaddrinfo(list);
+    }
+    return outcome != 0;
+}
+
+static int count_waiting_octets(void)
+{
+    int num;
+    int fds[2];
+    return pipe2(fds, O_CLOEXEC) == 0 ? result(ioctl(fds[0], FIONREAD, &num)) : errno;
+}
+
+static int ask_for_terminal(void)
+{
+    struct winsize size;
+    int fds[2];
+    return pipe2(fds, O_CLOEXEC) == 0 ? result(ioctl(fds[0], TIOCGWINSZ, &size)) : errno;
 }
 
 static int open_to_read(void)
@@ -153,9 +180,10 @@ Test(syscall_filter, allows_what_a_server_does_and_refuses_its_neighbours)
         int outcome;
         bool only_unsanitized; /* sanitizers do it themselves */
     } cases[] = {
-        {inet_socket, 0, false},  {packet_socket, EPERM, false}, {open_to_read, 0, false},
-        {map_data, 0, false},     {open_to_write, EPERM, true},  {map_code, EPERM, true},
-        {start_thread, 0, false}, {make_process, EPERM, true},   {change_mode, EPERM, false},
+        {inet_socket, 0, false},  {packet_socket, EPERM, false},    {open_to_read, 0, false},
+        {map_data, 0, false},     {open_to_write, EPERM, true},     {map_code, EPERM, true},
+        {start_thread, 0, false}, {make_process, EPERM, true},      {change_mode, EPERM, false},
+        {look_up_name, 0, false}, {count_waiting_octets, 0, false}, {ask_for_terminal, EPERM, true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (!cases[i].only_unsanitized || !NTS_SANITIZED) {
