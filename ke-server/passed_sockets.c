@@ -46,9 +46,10 @@ static enum nts_status take(struct passed_socket *socket, int fd, struct error *
         return error_set(error, NTS_ERR_SYSTEM,
                          "the service manager passed descriptor %d, expected %s", fd, expected);
     }
-    /* As listener_open does: it passes to the accepted sockets. */
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
-        return error_set(error, NTS_ERR_SYSTEM, "TCP_NODELAY: %s", strerror(errno));
+    /* As listener_open does. */
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+        fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+        return error_set(error, NTS_ERR_SYSTEM, "descriptor %d: %s", fd, strerror(errno));
     }
     return NTS_OK;
 }
