@@ -14,6 +14,11 @@
  * the last, whose departure would be harder to predict. */
 #define TRANSPORT_BATCH 16
 
+/* Datagrams that a transport still takes from its sockets when it is to finish: more than a receive
+ * buffer of the default size holds, so that whatever waited then is answered, and a limit, so that
+ * an overload does not keep it going. */
+#define TRANSPORT_FINISH_MAX 16384
+
 #define TRANSPORT_EVENT_TABLE(X)                                                                   \
     X(NO_BUFFERS, "receive_enobufs", "times that the kernel had no buffer of ours left")           \
     X(REARMS, "receive_rearms", "multishot receives that ended and were started again")            \
@@ -73,6 +78,12 @@ struct transport_ops {
     /* Sends the replies of the batch (those with a reply_len), from the address that was asked, and
      * ends the batch. Nothing may be received in between. */
     void (*send)(void *transport);
+
+    /* From here on receive never waits: it returns what the sockets still hold, until it has found
+     * them empty or TRANSPORT_FINISH_MAX is reached, and what was taken from them before. Then it
+     * returns zero datagrams, and the transport has left alone what comes to the sockets later:
+     * another process may answer that. */
+    void (*finish)(void *transport);
 
     /* When the replies of the batch would leave, as far as is known from those before. */
     const struct send_prediction *(*prediction)(const void *transport);

@@ -17,7 +17,7 @@
 #define BUFFER_LEN                                                                                 \
     (sizeof(struct io_uring_recvmsg_out) + PEER_LEN + UDP_CONTROL_LEN + REQUEST_MAX_LEN)
 
-enum tag { TAG_RECEIVE, TAG_SEND, TAG_WAKE };
+enum tag { TAG_RECEIVE, TAG_SEND, TAG_WAKE, TAG_CANCEL };
 
 /* A reply on its way out. Sends never wait (MSG_DONTWAIT), so all of a batch are done when the
  * system call that submits them returns, and the slots can be used again. */
@@ -41,6 +41,11 @@ struct uring_transport {
     const int *fds;
     int wake_fd;
     uint64_t wake_count;
+    size_t num_armed;     /* receive operations in flight */
+    bool is_finishing;    /* receive does not wait any more */
+    bool takes_no_more;   /* nor arm anything */
+    bool is_cancelling;   /* a cancel operation is in flight */
+    size_t num_to_finish; /* datagrams until takes_no_more */
     struct tx_sampler sampler;
     size_t num_datagrams;
     struct datagram batch[TRANSPORT_BATCH];
@@ -59,6 +64,7 @@ static void arm_receive(struct uring_transport *t, uint32_t socket_index)
     sqe->flags |= IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE;
     sqe->buf_group = BUFFER_GROUP;
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_RECEIVE, socket_index));
+    t->num_armed++;
 }
 
 static void arm_wake(struct uring_transport *t)
@@ -82,7 +88,7 @@ static enum nts_status uring_open(void **transport, const struct transport_socke
                                   struct transport_counters *counters, struct error *error)
 {
     static const uint8_t operations[] = {IORING_OP_RECVMSG, IORING_OP_SEND, IORING_OP_SENDMSG,
-                                         IORING_OP_READ};
+                                         IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
     struct uring_transport *t = calloc(1, sizeof(*t));
     if (t == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
@@ -165,8 +171,11 @@ static void take_receive(struct uring_transport *t, const struct io_uring_cqe *c
         count(t, TRANSPORT_NO_BUFFERS);
     }
     if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
-        count(t, TRANSPORT_REARMS);
-        arm_receive(t, socket_index);
+        t->num_armed--;
+        if (!t->takes_no_more) {
+            count(t, TRANSPORT_REARMS);
+            arm_receive(t, socket_index);
+        }
     }
 }
 
@@ -179,22 +188,34 @@ static void take_completion(struct uring_transport *t, const struct io_uring_cqe
     case TAG_SEND: /* successes are skipped */
         count(t, cqe->res == -EAGAIN ? TRANSPORT_SEND_DROPPED : TRANSPORT_SEND_ERRORS);
         break;
+    case TAG_CANCEL:
+        t->is_cancelling = false;
+        break;
     default:
-        arm_wake(t);
+        if (!t->takes_no_more) {
+            arm_wake(t);
+        }
         break;
     }
 }
 
-static size_t uring_receive(void *transport, struct datagram **batch)
+/* The replies of the last batch leave with the system call that waits. Their slots are free once
+ * every entry is taken by the kernel. */
+static void submit_and_wait(struct uring_transport *t, bool waits)
 {
-    struct uring_transport *t = transport;
-    /* The replies of the last batch leave with the same system call. Their slots are free once
-     * every entry is taken by the kernel. */
     do {
-        io_uring_submit_and_wait(&t->ring, 1);
+        if (waits) {
+            io_uring_submit_and_wait(&t->ring, 1);
+        } else {
+            io_uring_submit_and_get_events(&t->ring);
+        }
     } while (io_uring_sq_ready(&t->ring) > 0);
     tx_sampler_end(&t->sampler);
+}
 
+/* Takes completions until there is no other, or the batch is full. */
+static void take_completions(struct uring_transport *t)
+{
     struct io_uring_cqe *cqe;
     unsigned head;
     unsigned num_seen = 0;
@@ -208,6 +229,56 @@ static size_t uring_receive(void *transport, struct datagram **batch)
         num_seen++;
     }
     io_uring_cq_advance(&t->ring, num_seen);
+}
+
+static void uring_finish(void *transport)
+{
+    struct uring_transport *t = transport;
+    t->is_finishing = true;
+    t->num_to_finish = TRANSPORT_FINISH_MAX;
+}
+
+static void cancel_all(struct uring_transport *t)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&t->ring);
+    io_uring_prep_cancel(sqe, NULL, IORING_ASYNC_CANCEL_ANY);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_CANCEL, 0));
+    t->takes_no_more = true;
+    t->is_cancelling = true;
+}
+
+/* An armed receive brings at once what its socket holds, so a look that brings nothing found it
+ * empty. What was received before a cancel took effect has its completion, which comes here too. */
+static void receive_rest(struct uring_transport *t)
+{
+    for (;;) {
+        submit_and_wait(t, t->is_cancelling);
+        take_completions(t);
+        if (t->num_datagrams > t->num_to_finish) {
+            t->num_to_finish = 0;
+        } else {
+            t->num_to_finish -= t->num_datagrams;
+        }
+        bool is_enough = t->takes_no_more || t->num_datagrams == 0 || t->num_to_finish == 0;
+        /* Again, should one have been between two places where a cancel looks for it. */
+        if (is_enough && !t->is_cancelling && t->num_armed > 0) {
+            cancel_all(t);
+        }
+        if (t->num_datagrams > 0 || t->num_armed == 0) {
+            return;
+        }
+    }
+}
+
+static size_t uring_receive(void *transport, struct datagram **batch)
+{
+    struct uring_transport *t = transport;
+    if (t->is_finishing) {
+        receive_rest(t);
+    } else {
+        submit_and_wait(t, true);
+        take_completions(t);
+    }
     *batch = t->batch;
     return t->num_datagrams;
 }
@@ -265,6 +336,7 @@ const struct transport_ops transport_io_uring = {
     .open = uring_open,
     .receive = uring_receive,
     .send = uring_send,
+    .finish = uring_finish,
     .prediction = uring_prediction,
     .close = uring_close,
 };

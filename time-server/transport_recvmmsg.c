@@ -19,6 +19,8 @@ struct mmsg_transport {
     size_t next_socket;    /* whose turn it is: no socket waits behind a busy one */
     int fd;                /* the socket that the batch came from */
     uint32_t *num_dropped; /* one per socket: as the kernel said last */
+    bool is_finishing;
+    size_t num_to_finish; /* datagrams, when finishing */
     struct tx_sampler sampler;
     size_t num_datagrams;
     struct datagram batch[TRANSPORT_BATCH];
@@ -112,20 +114,9 @@ static void take_messages(struct mmsg_transport *t, size_t socket_index, size_t 
     }
 }
 
-static size_t mmsg_receive(void *transport, struct datagram **batch)
+/* Takes a batch from the next socket that is ready and has one. */
+static void receive_batch(struct mmsg_transport *t)
 {
-    struct mmsg_transport *t = transport;
-    *batch = t->batch;
-    t->num_datagrams = 0;
-    if (poll(t->polled, t->num_sockets + 1, -1) <= 0) {
-        return 0;
-    }
-    if (t->polled[t->num_sockets].revents != 0) {
-        uint64_t wake_count;
-        if (read(t->polled[t->num_sockets].fd, &wake_count, sizeof(wake_count)) < 0) {
-            return 0;
-        }
-    }
     for (size_t i = 0; i < t->num_sockets; i++) {
         size_t at = (t->next_socket + i) % t->num_sockets;
         if (t->polled[at].revents == 0) {
@@ -140,9 +131,49 @@ static size_t mmsg_receive(void *transport, struct datagram **batch)
         if (num > 0) {
             take_messages(t, at, (size_t)num);
             t->next_socket = (at + 1) % t->num_sockets;
-            break;
+            if (t->num_datagrams > 0) {
+                break;
+            }
         }
     }
+}
+
+static void mmsg_finish(void *transport)
+{
+    struct mmsg_transport *t = transport;
+    t->is_finishing = true;
+    t->num_to_finish = TRANSPORT_FINISH_MAX;
+}
+
+static size_t receive_rest(struct mmsg_transport *t)
+{
+    if (t->num_to_finish == 0) {
+        return 0;
+    }
+    poll(t->polled, t->num_sockets, 0);
+    receive_batch(t);
+    t->num_to_finish -= t->num_datagrams < t->num_to_finish ? t->num_datagrams : t->num_to_finish;
+    return t->num_datagrams;
+}
+
+static size_t mmsg_receive(void *transport, struct datagram **batch)
+{
+    struct mmsg_transport *t = transport;
+    *batch = t->batch;
+    t->num_datagrams = 0;
+    if (t->is_finishing) {
+        return receive_rest(t);
+    }
+    if (poll(t->polled, t->num_sockets + 1, -1) <= 0) {
+        return 0;
+    }
+    if (t->polled[t->num_sockets].revents != 0) {
+        uint64_t wake_count;
+        if (read(t->polled[t->num_sockets].fd, &wake_count, sizeof(wake_count)) < 0) {
+            return 0;
+        }
+    }
+    receive_batch(t);
     return t->num_datagrams;
 }
 
@@ -202,6 +233,7 @@ const struct transport_ops transport_recvmmsg = {
     .open = mmsg_open,
     .receive = mmsg_receive,
     .send = mmsg_send,
+    .finish = mmsg_finish,
     .prediction = mmsg_prediction,
     .close = mmsg_close,
 };

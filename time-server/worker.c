@@ -29,7 +29,29 @@ static void judge_sources(struct source_gate *gate, const struct source_policy *
     }
 }
 
-/* The way of a datagram: transport -> worker -> answer -> worker -> transport. */
+/* The way of a datagram: transport -> worker -> answer -> worker -> transport. Returns the number
+ * of datagrams of the batch; zero: woken. */
+static size_t serve_batch(struct worker *worker, void *transport, struct answer_context *context)
+{
+    struct datagram *batch;
+    heartbeat_turn(&worker->heartbeat);
+    size_t num = worker->transport->receive(transport, &batch);
+    context->keyring = (const struct keyring *)snapshot_take(&worker->keyring);
+    if (num == 0) {
+        return 0;
+    }
+    const struct time_settings *settings =
+        (const struct time_settings *)snapshot_take(&worker->settings);
+    context->plain_ntp = settings->plain_ntp;
+    context->silent_when_unsynchronised = settings->silent_when_unsynchronised;
+    judge_sources(worker->gate, &settings->policy, batch, num);
+    clock_board_read(worker->clock_board, &context->clock);
+    context->prediction = *worker->transport->prediction(transport);
+    answer_batch(worker->engine, batch, num, context);
+    worker->transport->send(transport);
+    return num;
+}
+
 static void serve(struct worker *worker, void *transport)
 {
     struct answer_context context = {
@@ -37,22 +59,10 @@ static void serve(struct worker *worker, void *transport)
         .real_time_ns = real_time_ns,
     };
     while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
-        struct datagram *batch;
-        heartbeat_turn(&worker->heartbeat);
-        size_t num = worker->transport->receive(transport, &batch);
-        context.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
-        if (num == 0) {
-            continue;
-        }
-        const struct time_settings *settings =
-            (const struct time_settings *)snapshot_take(&worker->settings);
-        context.plain_ntp = settings->plain_ntp;
-        context.silent_when_unsynchronised = settings->silent_when_unsynchronised;
-        judge_sources(worker->gate, &settings->policy, batch, num);
-        clock_board_read(worker->clock_board, &context.clock);
-        context.prediction = *worker->transport->prediction(transport);
-        answer_batch(worker->engine, batch, num, &context);
-        worker->transport->send(transport);
+        serve_batch(worker, transport, &context);
+    }
+    worker->transport->finish(transport);
+    while (serve_batch(worker, transport, &context) > 0) {
     }
 }
 

@@ -50,7 +50,8 @@ NTS_MUST_CHECK enum nts_status worker_start(struct worker *worker, struct error 
 /* worker_wake makes the worker look at its slots and its stop flag, even without traffic. */
 void worker_wake(struct worker *worker);
 
-/* worker_stop lets the worker answer the batch it is at, and ends the thread. The counters stay. */
+/* worker_stop lets the worker answer what has come to its sockets until now, and ends the thread.
+ * The counters stay. */
 void worker_stop(struct worker *worker);
 
 /* worker_close ends the engine with its counters, after worker_stop or without a start. The slots
