@@ -1,6 +1,7 @@
 #include "ke_config.h"
 
 #include "crypto/aead.h"
+#include "runtime/handover.h"
 #include "runtime/log.h"
 #include "runtime/syscall_filter.h"
 #include "time_servers.h"
@@ -320,6 +321,15 @@ static const struct option_row rows[] = {
      .help = "under overload, time after which a client that waits for its handshake is dropped; "
              "the newest ones are served first"},
     SOURCE_OPTION_ROWS(FIELD(sources), "connections"),
+    {.name = "handover",
+     .type = OPTION_PATH,
+     .offset = FIELD(handover),
+     .default_json = "null",
+     .check = handover_check_path,
+     .needs_restart = true,
+     .help =
+         "Unix socket at which a server that is started anew finds the one that runs, and takes "
+         "over from it without a gap"},
     {.name = "user",
      .type = OPTION_STRING,
      .offset = FIELD(user),

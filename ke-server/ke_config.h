@@ -42,9 +42,10 @@ struct ke_config {
     union net_address metrics; /* of no family: none */
     int64_t handshake_patience_ms;
     struct source_options sources;
-    const char *user; /* NULL: stay who we are */
-    int seccomp;      /* enum syscall_filter_mode */
-    int log_level;    /* enum log_level */
+    const char *handover; /* NULL: none */
+    const char *user;     /* NULL: stay who we are */
+    int seccomp;          /* enum syscall_filter_mode */
+    int log_level;        /* enum log_level */
 };
 
 /* The table for config_load and the reference page. */

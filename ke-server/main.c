@@ -9,6 +9,7 @@
 #include "live_files.h"
 #include "runtime/command_line.h"
 #include "runtime/control.h"
+#include "runtime/handover.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
 #include "runtime/service_manager.h"
@@ -24,15 +25,19 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define TICK_INTERVAL_MS  1000
-#define SPARE_DESCRIPTORS 64
+#define TICK_INTERVAL_MS   1000
+#define LET_GO_INTERVAL_MS 10
+#define SPARE_DESCRIPTORS  64
 
 struct server {
     struct live_files files;
     struct source_gate gate;
     int signal_fd;
     int done_fd; /* a worker that has ended writes here */
+    struct handover handover;
     struct listening listening;
+    int *listen_fds; /* of all workers, which close them at their end */
+    size_t num_listen_fds;
     struct watchdog watchdog;
     struct worker *workers;
     size_t num_workers;
@@ -95,11 +100,16 @@ static enum nts_status open_worker(struct server *server, size_t number, size_t 
                             : status;
 }
 
-static enum nts_status open_workers(struct server *server, struct error *error)
+static enum nts_status open_workers(struct server *server, struct socket_pool *pool,
+                                    struct error *error)
 {
     const struct ke_config *config = &server->files.initial->config;
     size_t num = config->workers > 0 ? (size_t)config->workers : count_cpus();
-    enum nts_status status = listening_open(&server->listening, &config->listen, error);
+    enum nts_status status =
+        handover_open(&server->handover, pool, config->handover, "nts-ke-server", error);
+    if (status == NTS_OK) {
+        status = listening_open(&server->listening, &config->listen, num, pool, error);
+    }
     if (status != NTS_OK) {
         return status;
     }
@@ -113,7 +123,9 @@ static enum nts_status open_workers(struct server *server, struct error *error)
     for (size_t i = 0; status == NTS_OK && i < num; i++) {
         status = open_worker(server, i, num, error);
     }
-    return status;
+    return status == NTS_OK ? listening_collect(&server->listen_fds, &server->num_listen_fds,
+                                                server->workers, num, error)
+                            : status;
 }
 
 /* After the privileges are gone: what a reload will not be able to read is worth knowing now. */
@@ -190,11 +202,13 @@ static enum nts_status start(struct server *server, const char *config_path, str
     if (status != NTS_OK) {
         return status;
     }
-    status = open_workers(server, error);
-    if (status != NTS_OK) {
-        return status;
+    struct socket_pool pool = {0};
+    status = open_workers(server, &pool, error);
+    if (status == NTS_OK) {
+        int fd = socket_pool_take(&pool, SOCK_STREAM, &config->metrics);
+        status = metrics_server_open(&server->metrics.server, &config->metrics, fd, error);
     }
-    status = metrics_server_open(&server->metrics.server, &config->metrics, error);
+    handover_drop_unused(&pool);
     if (status != NTS_OK) {
         return status;
     }
@@ -230,6 +244,7 @@ static enum nts_status start(struct server *server, const char *config_path, str
     log_ready(server);
     tell_status(server);
     service_manager_ready();
+    handover_commit(&server->handover);
     return NTS_OK;
 }
 
@@ -271,7 +286,7 @@ static void request_stop(struct server *server, enum worker_stop stop)
 }
 
 /* Events of the descriptors that run() waits for. */
-enum { WORKER_DONE_EVENT = CONTROL_FD_BASE << 1 };
+enum { WORKER_DONE_EVENT = CONTROL_FD_BASE << 1, HANDOVER_EVENT = CONTROL_FD_BASE << 3 };
 
 static void look_at_files(struct server *server, unsigned events)
 {
@@ -311,6 +326,31 @@ static void look_after_workers(struct server *server)
     atomic_store(&server->metrics.num_alive, num_alive);
 }
 
+/* True if this server has been replaced. */
+static bool look_at_handover(struct server *server)
+{
+    const struct handover_offer offer = {.fds = server->listen_fds,
+                                         .num = server->num_listen_fds,
+                                         .metrics_fd = server->metrics.server.listen_fd,
+                                         .is_fit = true};
+    enum handover_event event = handover_look(&server->handover, &offer);
+    for (size_t i = 0; event == HANDOVER_RELEASED && i < server->num_running; i++) {
+        worker_look_again(&server->workers[i]);
+    }
+    return event == HANDOVER_END;
+}
+
+/* The new server is told when it is the only one that accepts. */
+static void close_handover(struct server *server)
+{
+    for (size_t i = 0; i < server->num_running; i++) {
+        if (!worker_has_let_go(&server->workers[i])) {
+            return;
+        }
+    }
+    handover_close(&server->handover);
+}
+
 /* Until every worker has ended. The first signal to stop is a polite one. */
 static void run(struct server *server)
 {
@@ -319,14 +359,24 @@ static void run(struct server *server)
     while (num_ended < server->num_running) {
         /* A reload may change the descriptors of the files. */
         const int fds[] = {keyring_watch_fd(&server->files.keyring.watch), server->done_fd,
-                           certificate_service_fd(&server->files.certificates)};
-        unsigned events = control_wait(server->signal_fd, fds, 3, TICK_INTERVAL_MS);
+                           certificate_service_fd(&server->files.certificates),
+                           handover_fd(&server->handover)};
+        bool is_given = server->handover.state == HANDOVER_GIVEN;
+        unsigned events = control_wait(server->signal_fd, fds, 4,
+                                       is_given ? LET_GO_INTERVAL_MS : TICK_INTERVAL_MS);
         look_at_files(server, events);
         look_after_workers(server);
         report_sources(server);
         if (stopping == WORKER_RUN) {
             tell_status(server);
             watchdog_tick(&server->watchdog, mono_time_ns());
+        }
+        if (is_given) {
+            close_handover(server);
+        } else if ((events & HANDOVER_EVENT) != 0 && look_at_handover(server)) {
+            stopping = WORKER_STOP;
+            service_manager_stopping();
+            request_stop(server, stopping);
         }
         if ((events & CONTROL_DUMP) != 0) {
             log_sums(server);
@@ -339,6 +389,7 @@ static void run(struct server *server)
             log_info("ke.stopping", "mode=%s", stopping == WORKER_STOP ? "graceful" : "at-once");
             metrics_server_enter(&server->metrics.server, METRICS_STOPPING);
             service_manager_stopping();
+            handover_close(&server->handover);
             request_stop(server, stopping);
         }
         uint64_t num;
@@ -349,6 +400,7 @@ static void run(struct server *server)
                 /* One has failed: what restarts this process restores all of it. */
                 stopping = WORKER_STOP;
                 metrics_server_enter(&server->metrics.server, METRICS_STOPPING);
+                handover_close(&server->handover);
                 request_stop(server, stopping);
             }
         }
@@ -377,6 +429,8 @@ static void close_server(struct server *server)
     }
     free(server->workers);
     source_gate_close(&server->gate);
+    free(server->listen_fds);
+    handover_close(&server->handover);
     listening_close(&server->listening);
     watchdog_close(&server->watchdog);
     live_files_close(&server->files);

@@ -64,7 +64,15 @@ static void start_accept(struct worker *worker, uint32_t index)
     io_uring_prep_accept(sqe, worker->listeners[index].fd, NULL, NULL, SOCK_CLOEXEC);
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_ACCEPT, index));
     worker->listeners[index].resume_at_ns = 0;
+    worker->listeners[index].is_accepting = true;
     worker->num_accepting++;
+}
+
+static void cancel_accept(struct worker *worker, uint32_t index)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
+    io_uring_prep_cancel64(sqe, ring_user_data(TAG_ACCEPT, index), 0);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_CANCEL, index));
 }
 
 static void start_wake(struct worker *worker)
@@ -110,17 +118,32 @@ static void take_client(struct worker *worker, const struct ke_service *service,
     }
 }
 
+/* What has come to the queue before the accept was cancelled, and woke nobody any more. */
+static void take_rest(struct worker *worker, const struct ke_service *service,
+                      const struct listener *listener)
+{
+    for (size_t num = 0; num < worker->max_connections; num++) {
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) {
+            return;
+        }
+        take_client(worker, service, listener, fd);
+    }
+}
+
 static void accepted(struct worker *worker, const struct ke_service *service, uint32_t index,
                      int result)
 {
     struct listener *listener = &worker->listeners[index];
     worker->num_accepting--;
+    listener->is_accepting = false;
     if (result >= 0) {
         take_client(worker, service, listener, result);
     }
     if (worker->stopping != WORKER_RUN) {
+        take_rest(worker, service, listener);
         listener_close(listener);
-    } else if (result < 0) {
+    } else if (result < 0 && result != -ECANCELED) {
         /* Out of descriptors or memory: the backlog holds the clients until there are some. */
         count_event(service->counters, KE_EVENT_ACCEPT_FAILED);
         listener->resume_at_ns = service->now_ns + ACCEPT_PAUSE_NS;
@@ -160,9 +183,29 @@ static void begin_stop(struct worker *worker)
             listener_close(&worker->listeners[i]);
             continue;
         }
-        struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
-        io_uring_prep_cancel64(sqe, ring_user_data(TAG_ACCEPT, i), 0);
-        io_uring_sqe_set_data64(sqe, ring_user_data(TAG_CANCEL, i));
+        cancel_accept(worker, i);
+    }
+}
+
+/* A cancel misses an operation that is just between two places where it looks. */
+static void cancelled(struct worker *worker, uint32_t index, int result)
+{
+    if (result == -ENOENT && worker->listeners[index].is_accepting) {
+        cancel_accept(worker, index);
+    }
+}
+
+/* An accept that starts takes what waits already, so those in flight are started anew. */
+static void look_at_queues(struct worker *worker)
+{
+    if (!atomic_load_explicit(&worker->wants_look, memory_order_relaxed) ||
+        !atomic_exchange(&worker->wants_look, false) || worker->stopping != WORKER_RUN) {
+        return;
+    }
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        if (worker->listeners[i].is_accepting) {
+            cancel_accept(worker, i);
+        }
     }
 }
 
@@ -200,6 +243,7 @@ static void complete(struct worker *worker, const struct ke_service *service,
         start_wake(worker);
         break;
     case TAG_CANCEL:
+        cancelled(worker, index, cqe->res);
         break;
     }
 }
@@ -298,7 +342,11 @@ static enum nts_status serve(struct worker *worker)
         service.now_s = real_time_ns() / NS_PER_S;
         complete_all(worker, &service);
         accept_more(worker, &service);
+        look_at_queues(worker);
         look_at_stop(worker, &service);
+        if (worker->stopping != WORKER_RUN && worker->num_accepting == 0) {
+            atomic_store(&worker->has_let_go, true);
+        }
         connection_shake_hands(&worker->connections, &service);
         connection_expire(&worker->connections, &service);
         resume_accepts(worker, service.now_ns);
@@ -329,11 +377,28 @@ static enum nts_status open_ring(struct worker *worker)
     return NTS_OK;
 }
 
+/* Last of all that can fail: a connection that the kernel has taken must be served. */
+static enum nts_status start_listeners(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->num_listeners; i++) {
+        enum nts_status status = listener_start(&worker->listeners[i], &worker->error);
+        if (status != NTS_OK) {
+            ring_close(&worker->ring);
+            connection_table_close(&worker->connections);
+            return status;
+        }
+    }
+    return NTS_OK;
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;
     pthread_setname_np(pthread_self(), "worker");
     worker->start_status = open_ring(worker);
+    if (worker->start_status == NTS_OK) {
+        worker->start_status = start_listeners(worker);
+    }
     if (worker->start_status != NTS_OK) {
         sem_post(&worker->started);
         return NULL;
@@ -376,6 +441,17 @@ void worker_request_stop(struct worker *worker, enum worker_stop stop)
 {
     atomic_store_explicit(&worker->stop, (int)stop, memory_order_relaxed);
     notify(worker->wake_fd);
+}
+
+void worker_look_again(struct worker *worker)
+{
+    atomic_store(&worker->wants_look, true);
+    notify(worker->wake_fd);
+}
+
+bool worker_has_let_go(const struct worker *worker)
+{
+    return atomic_load(&worker->has_let_go);
 }
 
 enum nts_status worker_join(struct worker *worker, struct error *error)

@@ -28,6 +28,8 @@ struct worker {
     int done_fd;              /* eventfd of the control thread: written when a worker has ended */
     int wake_fd;
     atomic_int stop;               /* enum worker_stop */
+    atomic_bool wants_look;        /* at the queues of the listeners */
+    atomic_bool has_let_go;        /* of the listeners: they are closed */
     struct snapshot_slot settings; /* struct ke_settings */
     struct snapshot_slot tls;      /* struct tls_contexts */
     struct snapshot_slot keyring;  /* struct keyring */
@@ -69,6 +71,15 @@ void worker_wake(struct worker *worker);
 
 /* worker_request_stop tells the worker to end. It writes to done_fd when it has. */
 void worker_request_stop(struct worker *worker, enum worker_stop stop);
+
+/* worker_look_again makes the worker look for connections that wait at its listeners. Of several
+ * processes that accept from one socket the kernel wakes one, and that one may just have stopped.
+ */
+void worker_look_again(struct worker *worker);
+
+/* worker_has_let_go tells whether a worker that was told to end has closed its listeners, with what
+ * waited there accepted. */
+bool worker_has_let_go(const struct worker *worker);
 
 /* worker_join waits for the thread and returns why it ended: NTS_OK if it was told to. */
 NTS_MUST_CHECK enum nts_status worker_join(struct worker *worker, struct error *error);

@@ -56,13 +56,13 @@ static int check(const struct time_config *config, const char *config_path)
 /* The control thread's life: signals, the keyring file, the clock, once a second a tick. */
 static void control(struct time_server *server, int signal_fd)
 {
-    const int fds[] = {keyring_watch_fd(&server->keyring.watch),
-                       clock_source_fd(&server->clock_source)};
     int64_t next_tick_ns = mono_time_ns() + NS_PER_S; /* the first one was before the start */
     for (;;) {
+        const int fds[] = {keyring_watch_fd(&server->keyring.watch),
+                           clock_source_fd(&server->clock_source), handover_fd(&server->handover)};
         int64_t wait_ns = next_tick_ns - mono_time_ns();
         unsigned events =
-            control_wait(signal_fd, fds, 2, wait_ns > 0 ? (int)(wait_ns / NS_PER_MS) + 1 : 0);
+            control_wait(signal_fd, fds, 3, wait_ns > 0 ? (int)(wait_ns / NS_PER_MS) + 1 : 0);
         if ((events & CONTROL_STOP) != 0) {
             return;
         }
@@ -81,6 +81,9 @@ static void control(struct time_server *server, int signal_fd)
         if ((events & CONTROL_FD_BASE << 1) != 0) {
             clock_source_receive(&server->clock_source);
             time_server_post_clock(server);
+        }
+        if ((events & CONTROL_FD_BASE << 2) != 0 && time_server_look_at_handover(server)) {
+            return;
         }
         if (mono_time_ns() >= next_tick_ns) {
             time_server_tick(server);
@@ -131,6 +134,7 @@ static int run(struct time_server *server)
     }
     log_ready(server);
     service_manager_ready();
+    handover_commit(&server->handover);
     control(server, signal_fd);
     service_manager_stopping();
     time_server_stopping(server);

@@ -1,20 +1,23 @@
 #include "server.h"
 
 #include "base/clock_time.h"
-#include "runtime/listen.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
 #include "runtime/service_manager.h"
+#include "server_sockets.h"
 #include "time_metrics.h"
 #include "time_syscalls.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#define CLOCK_PATIENCE_S 5 /* to become fit, before a server that runs is replaced */
 
 static void settings_destroy(struct snapshot *snapshot)
 {
@@ -88,12 +91,9 @@ static enum nts_status create_workers(struct time_server *server, struct error *
     bool one_per_cpu = server->config.workers == 0;
     size_t num = one_per_cpu ? num_cpus : (size_t)server->config.workers;
     server->workers = calloc(num, sizeof(*server->workers));
-    server->num_fds = num * server->config.listen.num;
-    server->fds = malloc(server->num_fds * sizeof(*server->fds));
-    if (server->workers == NULL || server->fds == NULL) {
+    if (server->workers == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    memset(server->fds, -1, server->num_fds * sizeof(*server->fds));
     int cpu = -1;
     for (; server->num_workers < num; server->num_workers++) {
         struct worker *worker = &server->workers[server->num_workers];
@@ -107,9 +107,7 @@ static enum nts_status create_workers(struct time_server *server, struct error *
             .gate = &server->gate,
             .clock_limits = {server->config.clock.max_root_distance_ms * NS_PER_MS,
                              server->config.clock.holdover_s * NS_PER_S},
-            .sockets = {.fds = server->fds + server->num_workers * server->config.listen.num,
-                        .num = server->config.listen.num,
-                        .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)},
+            .sockets = {.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)},
         };
         if (worker->sockets.wake_fd < 0) {
             return error_set(error, NTS_ERR_SYSTEM, "eventfd: %s", strerror(errno));
@@ -118,22 +116,56 @@ static enum nts_status create_workers(struct time_server *server, struct error *
     return NTS_OK;
 }
 
-static enum nts_status bind_sockets(struct time_server *server, struct error *error)
+/* While an old server answers with good time, a new one that knows no time yet does not join in. */
+static enum nts_status await_clock(struct time_server *server, struct error *error)
 {
-    const union net_address *addresses = server->config.listen.items;
-    for (size_t i = 0; i < server->config.listen.num; i++) {
-        listen_warn_if_shared(&addresses[i], SOCK_DGRAM);
+    struct clock_source *source = &server->clock_source;
+    const int64_t give_up_ns = mono_time_ns() + CLOCK_PATIENCE_S * NS_PER_S;
+    if (server->handover.state != HANDOVER_TAKING || !server->handover.old_was_fit) {
+        return NTS_OK;
     }
-    for (size_t i = 0; i < server->num_fds; i++) {
-        enum nts_status status =
-            udp_socket_open(&server->fds[i], &addresses[i % server->config.listen.num],
-                            (int)server->config.receive_buffer_kib * 1024, error);
-        if (status != NTS_OK) {
-            server->fds[i] = -1;
-            return status;
+    for (;;) {
+        clock_source_tick(source);
+        struct pollfd polled = {.fd = clock_source_fd(source), .events = POLLIN};
+        if (poll(&polled, 1, polled.fd >= 0 ? 1000 : 0) > 0) {
+            clock_source_receive(source);
+        }
+        const char *trouble =
+            clock_trouble(&source->status, &server->workers[0].clock_limits, real_time_ns());
+        if (trouble == NULL) {
+            return NTS_OK;
+        }
+        if (polled.fd < 0 || mono_time_ns() >= give_up_ns) {
+            return error_set(error, NTS_ERR_UNSYNCHRONISED,
+                             "handover: the clock is not fit (%s), that of the server that runs is",
+                             trouble);
         }
     }
-    return NTS_OK;
+}
+
+/* The sockets of the server that runs, if one does, else sockets of our own. */
+static enum nts_status open_sockets(struct time_server *server, struct error *error)
+{
+    struct socket_pool pool = {0};
+    struct listen_plan plan;
+    enum nts_status status =
+        handover_open(&server->handover, &pool, server->config.handover, "nts-time-server", error);
+    if (status == NTS_OK) {
+        status = server_sockets_plan(server, &plan, &pool, error);
+    }
+    if (status == NTS_OK) {
+        status = await_clock(server, error);
+    }
+    if (status == NTS_OK) {
+        status = server_sockets_open(server, &plan, &pool, error);
+    }
+    if (status == NTS_OK) {
+        const union net_address *metrics = &server->config.metrics;
+        int fd = socket_pool_take(&pool, SOCK_STREAM, metrics);
+        status = metrics_server_open(&server->metrics, metrics, fd, error);
+    }
+    handover_drop_unused(&pool);
+    return status;
 }
 
 enum nts_status time_server_open(struct time_server *server, struct error *error)
@@ -158,10 +190,7 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
     }
     if (status == NTS_OK) {
         publish_settings(server);
-        status = bind_sockets(server, error);
-    }
-    if (status == NTS_OK) {
-        status = metrics_server_open(&server->metrics, &server->config.metrics, error);
+        status = open_sockets(server, error);
     }
     if (status == NTS_OK) {
         status = sandbox_drop_privileges(server->config.user, error);
@@ -387,6 +416,15 @@ void time_server_log_counters(const struct time_server *server)
     keyring_service_log_status(&server->keyring);
 }
 
+bool time_server_look_at_handover(struct time_server *server)
+{
+    const struct handover_offer offer = {.fds = server->fds,
+                                         .num = server->num_fds,
+                                         .metrics_fd = server->metrics.listen_fd,
+                                         .is_fit = server->clock_was_fit};
+    return handover_look(&server->handover, &offer) == HANDOVER_END;
+}
+
 void time_server_close(struct time_server *server)
 {
     while (server->num_running > 0) {
@@ -399,12 +437,8 @@ void time_server_close(struct time_server *server)
         snapshot_slot_clear(&server->workers[i].settings);
         close(server->workers[i].sockets.wake_fd);
     }
-    for (size_t i = 0; i < server->num_fds; i++) {
-        if (server->fds[i] >= 0) {
-            close(server->fds[i]);
-        }
-    }
-    free(server->fds);
+    server_sockets_close(server);
+    handover_close(&server->handover);
     free(server->workers);
     if (server->settings != NULL) {
         snapshot_unref(&server->settings->snapshot);

@@ -5,6 +5,7 @@
 
 #include "clock_source.h"
 #include "metrics/metrics_server.h"
+#include "runtime/handover.h"
 #include "runtime/watchdog.h"
 #include "service/keyring_service.h"
 #include "time_config.h"
@@ -21,7 +22,8 @@ struct time_server {
     struct clock_board clock_board;
     bool clock_was_fit;
     bool clock_was_reported;
-    int *fds; /* workers x listen addresses */
+    struct handover handover;
+    int *fds; /* of all workers; what a worker serves lies together */
     size_t num_fds;
     struct worker *workers;
     size_t num_workers;
@@ -34,9 +36,9 @@ struct time_server {
     struct watchdog watchdog;
 };
 
-/* time_server_open loads keyring and clock, binds the sockets, drops privileges, puts the filter of
- * system calls into force, and starts the metrics thread. The configuration has been loaded into
- * server->config. On error the text says why. */
+/* time_server_open loads keyring and clock, takes over the sockets of a server that runs or binds
+ * its own, drops privileges, puts the filter of system calls into force, and starts the metrics
+ * thread. The configuration has been loaded into server->config. On error the text says why. */
 NTS_MUST_CHECK enum nts_status time_server_open(struct time_server *server, struct error *error);
 
 /* time_server_start starts the workers, on io_uring or, where that is forbidden and the
@@ -63,6 +65,9 @@ void time_server_log_counters(const struct time_server *server);
 
 /* time_server_stopping tells those who watch that the end is near. */
 void time_server_stopping(struct time_server *server);
+/* time_server_look_at_handover does what the descriptor of server->handover asks for. True if this
+ * server has been replaced: what is left to do is to close it. */
+bool time_server_look_at_handover(struct time_server *server);
 
 /* time_server_close stops the workers and frees everything. */
 void time_server_close(struct time_server *server);

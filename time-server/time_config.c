@@ -1,6 +1,7 @@
 #include "time_config.h"
 
 #include "base/cursor.h"
+#include "runtime/handover.h"
 #include "runtime/log.h"
 #include "runtime/syscall_filter.h"
 
@@ -228,6 +229,15 @@ static const struct option_row time_rows[] = {
      .needs_restart = true,
      .help = "TCP address to serve `/metrics`, `/healthz` and `/readyz` on, by HTTP"},
     SOURCE_OPTION_ROWS(offsetof(struct time_config, sources), "NTP requests"),
+    {.name = "handover",
+     .type = OPTION_PATH,
+     TIME_FIELD(handover),
+     .default_json = "null",
+     .check = handover_check_path,
+     .needs_restart = true,
+     .help =
+         "Unix socket at which a server that is started anew finds the one that runs, and takes "
+         "over from it without a gap"},
     {.name = "user",
      .type = OPTION_STRING,
      TIME_FIELD(user),

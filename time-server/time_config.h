@@ -38,6 +38,7 @@ struct time_config {
     int64_t receive_buffer_kib;
     union net_address metrics; /* of no family: none */
     struct source_options sources;
+    const char *handover; /* NULL: none */
     const char *user;
     int seccomp; /* enum syscall_filter_mode */
     int log_level;

@@ -26,18 +26,33 @@ bool udp_socket_timestamps(int fd)
                           SOF_TIMESTAMPING_OPT_TSONLY);
 }
 
-static bool set_options(int fd, const union net_address *address, int receive_buffer_len)
+void udp_socket_receive_buffer(int fd, int receive_buffer_len)
 {
-    bool is_ipv6 = address->sa.sa_family == AF_INET6;
+    int doubled; /* the kernel counts its own overhead in */
+    socklen_t len = sizeof(doubled);
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &doubled, &len) == 0 &&
+        doubled == 2 * receive_buffer_len) {
+        return;
+    }
     /* The forced size needs CAP_NET_ADMIN; without it the kernel's limit holds. */
     if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer_len)) {
         set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer_len);
     }
-    if (!set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !udp_socket_timestamps(fd)) {
-        return false;
-    }
+}
+
+/* What must be said before bind, and cannot be later. */
+static bool set_sharing(int fd, const union net_address *address)
+{
+    return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
+           (address->sa.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+}
+
+static bool set_options(int fd, const union net_address *address, int receive_buffer_len)
+{
+    bool is_ipv6 = address->sa.sa_family == AF_INET6;
+    udp_socket_receive_buffer(fd, receive_buffer_len);
     set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1); /* without it nobody counts them */
-    if (is_ipv6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
+    if (!udp_socket_timestamps(fd)) {
         return false;
     }
     /* No forged ICMP message may set the path MTU of our replies. */
@@ -57,13 +72,26 @@ enum nts_status udp_socket_open(int *fd, const union net_address *address, int r
     char text[ADDRESS_TEXT_LEN];
     address_format(text, address);
     *fd = socket(address->sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
-    if (*fd < 0 || !set_options(*fd, address, receive_buffer_len) ||
+    if (*fd < 0 || !set_sharing(*fd, address) || !set_options(*fd, address, receive_buffer_len) ||
         bind(*fd, &address->sa, address_len(address)) != 0) {
         error_set(error, NTS_ERR_SYSTEM, "cannot listen on udp %s: %s", text, strerror(errno));
         if (*fd >= 0) {
             close(*fd);
         }
+        *fd = -1;
         return NTS_ERR_SYSTEM;
+    }
+    return NTS_OK;
+}
+
+enum nts_status udp_socket_adopt(int fd, const union net_address *address, int receive_buffer_len,
+                                 struct error *error)
+{
+    if (!set_options(fd, address, receive_buffer_len)) {
+        char text[ADDRESS_TEXT_LEN];
+        address_format(text, address);
+        return error_set(error, NTS_ERR_SYSTEM, "cannot use the socket for udp %s: %s", text,
+                         strerror(errno));
     }
     return NTS_OK;
 }

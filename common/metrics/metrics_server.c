@@ -28,10 +28,11 @@ static bool open_socket(int *fd, const union net_address *address)
 }
 
 enum nts_status metrics_server_open(struct metrics_server *server, const union net_address *address,
-                                    struct error *error)
+                                    int fd, struct error *error)
 {
-    *server = (struct metrics_server){.fd = -1};
-    if (address->sa.sa_family == AF_UNSPEC || open_socket(&server->fd, address)) {
+    *server = (struct metrics_server){.fd = fd, .listen_fd = -1};
+    if (address->sa.sa_family == AF_UNSPEC || fd >= 0 || open_socket(&server->fd, address)) {
+        server->listen_fd = server->fd;
         return NTS_OK;
     }
     char text[ADDRESS_TEXT_LEN];
@@ -179,6 +180,7 @@ void metrics_server_enter(struct metrics_server *server, enum metrics_phase phas
 
 void metrics_server_close(struct metrics_server *server)
 {
+    server->listen_fd = -1;
     if (server->daemon != NULL) {
         MHD_stop_daemon(server->daemon);
         server->daemon = NULL;

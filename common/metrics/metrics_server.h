@@ -28,13 +28,15 @@ struct metrics_server {
     struct metrics_source source;
     atomic_int phase;          /* enum metrics_phase */
     int fd;                    /* the listening socket, until the thread has it; -1: none */
+    int listen_fd;             /* the same as long as it is open, to be handed over; -1: none */
     struct MHD_Daemon *daemon; /* NULL: no thread runs */
 };
 
-/* metrics_server_open binds `address`; one of AF_UNSPEC means that there is nothing to serve, and
- * the other verbs do nothing. To be called while the privileges are there. NTS_ERR_SYSTEM. */
+/* metrics_server_open binds `address`, or takes `fd`, if it is not -1, which listens there already;
+ * an address of AF_UNSPEC means that there is nothing to serve, and the other verbs do nothing. To
+ * be called while the privileges are there. NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status metrics_server_open(struct metrics_server *server,
-                                                   const union net_address *address,
+                                                   const union net_address *address, int fd,
                                                    struct error *error);
 
 /* metrics_server_start starts the thread, in METRICS_STARTING. `server` must not move from here on.
