@@ -44,6 +44,10 @@ LIFE_TEST(configuration_errors_say_what_and_where, open_files, fixture_close)
         {"{\"clock\":" FIXED_CLOCK "}", "c.json: keyring: got nothing, expected a value"},
         {"{\"keyring\":\"keyring.json\",\"clock\":" FIXED_CLOCK ",\"plain\":true}",
          "c.json: plain: got true, expected no such key"},
+        {"{\"keyring\":\"keyring.json\",\"clock\":" FIXED_CLOCK
+         ",\"handover\":\"/a-directory-with-a-name-so-long-that-no-Unix-socket-can-have-its-address"
+         "-in-it-and-more-than-that/time.sock\"}",
+         "expected a name that fits into the address of a Unix socket, 107 octets"},
         {"{\"keyring\":\"keyring.json\",\"clock\":{\"source\":\"sundial\"}}",
          "c.json: clock.source: got \"sundial\", expected one of \"upstream\", \"kernel\", "
          "\"fixed\""},
