@@ -89,11 +89,7 @@ bool live_files_reload_settings(struct live_files *files)
         log_error("config.refused", "kept=true reason=\"%s\"", error.text);
         return false;
     }
-    const char *name =
-        config_needs_restart(&ke_config_table, &files->initial->config, &fresh->config);
-    if (name != NULL) {
-        log_warning("config.needs_restart", "option=%s", name);
-    }
+    config_log_needs_restart(&ke_config_table, &files->initial->config, &fresh->config);
     if (fresh->config.watch.interval_s > 0) {
         time_servers_inherit(&fresh->time_servers, &files->settings->time_servers);
     }

@@ -29,11 +29,12 @@ static uint32_t reference_id_of(const union net_address *address)
     return load_u32(digest);
 }
 
-static enum nts_status open_upstream(struct clock_source *source, struct error *error)
+static enum nts_status open_upstream(struct clock_source *source, const struct clock_config *config,
+                                     struct error *error)
 {
     char host[HOST_TEXT_LEN];
     uint16_t port;
-    if (!host_port_split(host, &port, source->config->server, NTP_PORT)) {
+    if (!host_port_split(host, &port, config->server, NTP_PORT)) {
         return error_set(error, NTS_ERR_CONFIG, "clock.server: not HOST[:PORT]");
     }
     enum nts_status status = address_resolve(&source->server, host, port, AF_UNSPEC, error);
@@ -45,7 +46,7 @@ static enum nts_status open_upstream(struct clock_source *source, struct error *
     source->fd = socket(source->server.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (source->fd < 0 || !udp_socket_timestamps(source->fd) ||
         connect(source->fd, &source->server.sa, address_len(&source->server)) != 0) {
-        return error_set(error, NTS_ERR_SYSTEM, "clock.server: %s: %s", source->config->server,
+        return error_set(error, NTS_ERR_SYSTEM, "clock.server: %s: %s", config->server,
                          strerror(errno));
     }
     return NTS_OK;
@@ -54,11 +55,13 @@ static enum nts_status open_upstream(struct clock_source *source, struct error *
 enum nts_status clock_source_open(struct clock_source *source, const struct clock_config *config,
                                   struct error *error)
 {
-    *source = (struct clock_source){.config = config, .fd = -1};
+    *source = (struct clock_source){.config = *config, .fd = -1};
+    source->config.server = NULL;
+    source->config.reference_id = NULL;
     source->status.precision = clock_precision();
     set_unusable(source, "nothing heard from the source yet");
     if (config->source == CLOCK_UPSTREAM) {
-        return open_upstream(source, error);
+        return open_upstream(source, config, error);
     }
     source->status.stratum = (uint8_t)config->stratum;
     source->status.root_delay_ns = config->root_delay_us * 1000;
@@ -77,6 +80,23 @@ void clock_source_close(struct clock_source *source)
     }
 }
 
+enum nts_status clock_source_change(struct clock_source *source, const struct clock_config *config,
+                                    struct error *error)
+{
+    struct clock_source fresh;
+    enum nts_status status = clock_source_open(&fresh, config, error);
+    if (status != NTS_OK) {
+        clock_source_close(&fresh);
+        return status;
+    }
+    if (config->source == CLOCK_UPSTREAM) {
+        fresh.status = source->status;
+    }
+    clock_source_close(source);
+    *source = fresh;
+    return NTS_OK;
+}
+
 int clock_source_fd(const struct clock_source *source)
 {
     return source->fd;
@@ -91,10 +111,10 @@ static void set_usable(struct clock_source *source, int64_t now_ns)
 
 static void tick_fixed(struct clock_source *source, int64_t now_ns)
 {
-    source->status.leap = (uint8_t)source->config->leap;
+    source->status.leap = (uint8_t)source->config.leap;
     source->status.reference_ns = now_ns;
     set_usable(source, now_ns);
-    if (source->config->leap == NTP_LEAP_UNSYNCHRONISED) {
+    if (source->config.leap == NTP_LEAP_UNSYNCHRONISED) {
         set_unusable(source, "configured as unsynchronised");
     }
 }
@@ -139,7 +159,7 @@ static void ask_upstream(struct clock_source *source)
 void clock_source_tick(struct clock_source *source)
 {
     int64_t now_ns = real_time_ns();
-    switch (source->config->source) {
+    switch (source->config.source) {
     case CLOCK_UPSTREAM:
         ask_upstream(source);
         break;
@@ -156,7 +176,7 @@ void clock_source_tick(struct clock_source *source)
 static void take_answer(struct clock_source *source, const struct ntp_header *header,
                         int64_t received_ns)
 {
-    const struct clock_config *config = source->config;
+    const struct clock_config *config = &source->config;
     if (header->leap == NTP_LEAP_UNSYNCHRONISED || header->stratum < 1 ||
         header->stratum > NTP_MAX_STRATUM) {
         set_unusable(source, "the upstream server says that it is not synchronised");

@@ -9,7 +9,7 @@
 #include "time_config.h"
 
 struct clock_source {
-    const struct clock_config *config;
+    struct clock_config config; /* but for its texts, which are looked at when it is opened */
     struct clock_status status; /* the newest */
     uint32_t reference_id;      /* configured, or derived from the upstream server's address */
     int fd;                     /* upstream only, else -1 */
@@ -18,12 +18,18 @@ struct clock_source {
     int64_t asked_at_ns;
 };
 
-/* clock_source_open prepares the source; `config` must outlive it. NTS_ERR_SYSTEM if the server's
- * name does not resolve or there is no socket. */
+/* clock_source_open prepares the source. NTS_ERR_SYSTEM if the server's name does not resolve or
+ * there is no socket. */
 NTS_MUST_CHECK enum nts_status clock_source_open(struct clock_source *source,
                                                  const struct clock_config *config,
                                                  struct error *error);
 void clock_source_close(struct clock_source *source);
+
+/* clock_source_change opens another source in its place, which stands by what was known of the
+ * clock until it knows better. On error, as from clock_source_open, the source is what it was. */
+NTS_MUST_CHECK enum nts_status clock_source_change(struct clock_source *source,
+                                                   const struct clock_config *config,
+                                                   struct error *error);
 
 /* clock_source_tick is called once a second: reads what can be read at once, and asks. */
 void clock_source_tick(struct clock_source *source);

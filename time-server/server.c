@@ -7,6 +7,7 @@
 #include "server_sockets.h"
 #include "time_metrics.h"
 #include "time_syscalls.h"
+#include "udp_socket.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +27,25 @@ static void settings_destroy(struct snapshot *snapshot)
     free(settings);
 }
 
+static struct clock_limits limits_of(const struct clock_config *clock)
+{
+    return (struct clock_limits){clock->max_root_distance_ms * NS_PER_MS,
+                                 clock->holdover_s * NS_PER_S};
+}
+
+static void set_limits(struct time_server *server, const struct clock_config *clock)
+{
+    const struct clock_limits limits = limits_of(clock);
+    atomic_store(&server->max_root_distance_ns, limits.max_root_distance_ns);
+    atomic_store(&server->holdover_ns, limits.holdover_ns);
+}
+
+struct clock_limits time_server_clock_limits(const struct time_server *server)
+{
+    return (struct clock_limits){atomic_load(&server->max_root_distance_ns),
+                                 atomic_load(&server->holdover_ns)};
+}
+
 /* Makes what the workers need of a configuration, and keeps nothing of it. */
 static enum nts_status make_settings(struct time_settings **out, const struct time_config *config,
                                      const char *path, struct error *error)
@@ -43,6 +63,7 @@ static enum nts_status make_settings(struct time_settings **out, const struct ti
     snapshot_init(&settings->snapshot, settings_destroy);
     settings->plain_ntp = config->plain_ntp;
     settings->silent_when_unsynchronised = config->unsynchronised == UNSYNCHRONISED_SILENT;
+    settings->clock_limits = limits_of(&config->clock);
     *out = settings;
     return NTS_OK;
 }
@@ -105,8 +126,6 @@ static enum nts_status create_workers(struct time_server *server, struct error *
             .cpu = one_per_cpu ? cpu : -1,
             .clock_board = &server->clock_board,
             .gate = &server->gate,
-            .clock_limits = {server->config.clock.max_root_distance_ms * NS_PER_MS,
-                             server->config.clock.holdover_s * NS_PER_S},
             .sockets = {.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)},
         };
         if (worker->sockets.wake_fd < 0) {
@@ -121,6 +140,7 @@ static enum nts_status await_clock(struct time_server *server, struct error *err
 {
     struct clock_source *source = &server->clock_source;
     const int64_t give_up_ns = mono_time_ns() + CLOCK_PATIENCE_S * NS_PER_S;
+    const struct clock_limits limits = time_server_clock_limits(server);
     if (server->handover.state != HANDOVER_TAKING || !server->handover.old_was_fit) {
         return NTS_OK;
     }
@@ -130,8 +150,7 @@ static enum nts_status await_clock(struct time_server *server, struct error *err
         if (poll(&polled, 1, polled.fd >= 0 ? 1000 : 0) > 0) {
             clock_source_receive(source);
         }
-        const char *trouble =
-            clock_trouble(&source->status, &server->workers[0].clock_limits, real_time_ns());
+        const char *trouble = clock_trouble(&source->status, &limits, real_time_ns());
         if (trouble == NULL) {
             return NTS_OK;
         }
@@ -179,6 +198,7 @@ enum nts_status time_server_open(struct time_server *server, struct error *error
         status = keyring_service_open(&server->keyring, &server->config.keyring,
                                       "clients get NTS NAK, or no fresh cookies", error);
     }
+    set_limits(server, &server->config.clock);
     if (status == NTS_OK) {
         status = clock_source_open(&server->clock_source, &server->config.clock, error);
     }
@@ -288,6 +308,39 @@ void time_server_stopping(struct time_server *server)
     metrics_server_enter(&server->metrics, METRICS_STOPPING);
 }
 
+/* Only when it is another one: the source that there is knows the time. False if it cannot be. */
+static bool change_clock(struct time_server *server, const struct time_config *fresh,
+                         struct error *error)
+{
+    struct time_config current = *fresh;
+    current.clock = server->live_memory.num_blocks > 0 ? server->live_clock : server->config.clock;
+    if (!config_differs(&time_config_table, "clock", &current, fresh)) {
+        return true;
+    }
+    if (clock_source_change(&server->clock_source, &fresh->clock, error) != NTS_OK) {
+        return false;
+    }
+    set_limits(server, &fresh->clock);
+    clock_source_tick(&server->clock_source);
+    time_server_post_clock(server);
+    return true;
+}
+
+static void set_receive_buffers(struct time_server *server, int64_t receive_buffer_kib)
+{
+    bool is_as_wanted = true;
+    for (size_t i = 0; i < server->num_fds; i++) {
+        is_as_wanted &= udp_socket_receive_buffer(server->fds[i], (int)receive_buffer_kib * 1024);
+    }
+    if (!is_as_wanted && receive_buffer_kib != server->config.receive_buffer_kib) {
+        log_warning("receive_buffer.limited",
+                    "wanted_kib=%" PRId64 " advice=\"raise net.core.rmem_max, or start anew with "
+                    "CAP_NET_ADMIN\"",
+                    receive_buffer_kib);
+    }
+    server->config.receive_buffer_kib = receive_buffer_kib;
+}
+
 void time_server_reload(struct time_server *server)
 {
     struct time_config fresh;
@@ -306,14 +359,20 @@ void time_server_reload(struct time_server *server)
         log_error("config.refused", "reason=\"%s\" kept=true", error.text);
         return;
     }
-    const char *name = config_needs_restart(&time_config_table, &server->config, &fresh);
-    if (name != NULL) {
-        log_warning("config.needs_restart", "option=%s effect=\"unchanged until a restart\"", name);
+    config_log_needs_restart(&time_config_table, &server->config, &fresh);
+    if (!change_clock(server, &fresh, &error)) {
+        snapshot_unref(&settings->snapshot);
+        config_free(&memory);
+        log_error("config.refused", "reason=\"%s\" kept=true", error.text);
+        return;
     }
+    set_receive_buffers(server, fresh.receive_buffer_kib);
     server->config.plain_ntp = fresh.plain_ntp;
     server->config.unsynchronised = fresh.unsynchronised;
     server->config.log_level = fresh.log_level;
-    config_free(&memory);
+    config_free(&server->live_memory);
+    server->live_clock = fresh.clock;
+    server->live_memory = memory;
     log_set_level((enum log_level)server->config.log_level);
     snapshot_unref(&server->settings->snapshot);
     server->settings = settings;
@@ -324,7 +383,8 @@ void time_server_reload(struct time_server *server)
 void time_server_post_clock(struct time_server *server)
 {
     const struct clock_status *status = &server->clock_source.status;
-    const struct clock_limits *limits = &server->workers[0].clock_limits;
+    const struct clock_limits live = time_server_clock_limits(server);
+    const struct clock_limits *limits = &live;
     int64_t now_ns = real_time_ns();
     bool is_fit = clock_is_fit(status, limits, now_ns);
     clock_board_post(&server->clock_board, status);
@@ -447,5 +507,6 @@ void time_server_close(struct time_server *server)
     watchdog_close(&server->watchdog);
     clock_source_close(&server->clock_source);
     keyring_service_close(&server->keyring);
+    config_free(&server->live_memory);
     config_free(&server->config_memory);
 }

@@ -13,13 +13,17 @@
 
 struct time_server {
     const char *config_path;
-    struct time_config config;
+    struct time_config config; /* of the start, with what reloads have changed */
     struct config_memory config_memory;
+    struct clock_config live_clock; /* of the last reload, if there was one */
+    struct config_memory live_memory;
     struct keyring_service keyring;
     struct source_gate gate;
     struct time_settings *settings; /* one reference: what the workers have */
     struct clock_source clock_source;
     struct clock_board clock_board;
+    _Atomic int64_t max_root_distance_ns; /* a reload changes them, the metrics thread reads */
+    _Atomic int64_t holdover_ns;
     bool clock_was_fit;
     bool clock_was_reported;
     struct handover handover;
@@ -65,6 +69,9 @@ void time_server_log_counters(const struct time_server *server);
 
 /* time_server_stopping tells those who watch that the end is near. */
 void time_server_stopping(struct time_server *server);
+/* time_server_clock_limits returns how bad the clock may get. Any thread. */
+struct clock_limits time_server_clock_limits(const struct time_server *server);
+
 /* time_server_look_at_handover does what the descriptor of server->handover asks for. True if this
  * server has been replaced: what is left to do is to close it. */
 bool time_server_look_at_handover(struct time_server *server);

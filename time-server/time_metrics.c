@@ -78,7 +78,8 @@ static void write_clock(struct metrics_page *page, struct time_server *server)
     struct clock_status status;
     int64_t now_ns = real_time_ns();
     clock_board_read(&server->clock_board, &status);
-    bool is_fit = clock_is_fit(&status, &server->workers[0].clock_limits, now_ns);
+    const struct clock_limits limits = time_server_clock_limits(server);
+    bool is_fit = clock_is_fit(&status, &limits, now_ns);
     int64_t dispersion_ns = clock_root_dispersion_ns(&status, now_ns);
     metrics_gauge(page, "nts_time_clock_fit", NULL, "1 if good time is claimed", is_fit ? 1 : 0);
     metrics_gauge(page, "nts_time_clock_stratum", NULL,
@@ -117,7 +118,8 @@ static void judge(struct health *health, void *context)
     struct time_server *server = context;
     struct clock_status status;
     clock_board_read(&server->clock_board, &status);
-    const char *trouble = clock_trouble(&status, &server->workers[0].clock_limits, real_time_ns());
+    const struct clock_limits limits = time_server_clock_limits(server);
+    const char *trouble = clock_trouble(&status, &limits, real_time_ns());
     if (trouble != NULL) {
         health_add(health, "clock: %s", trouble);
     }

@@ -26,18 +26,39 @@ bool udp_socket_timestamps(int fd)
                           SOF_TIMESTAMPING_OPT_TSONLY);
 }
 
-void udp_socket_receive_buffer(int fd, int receive_buffer_len)
+/* As the kernel counts it, with its own overhead: twice of what was asked for. */
+static int receive_buffer_of(int fd)
 {
-    int doubled; /* the kernel counts its own overhead in */
+    int doubled = 0;
     socklen_t len = sizeof(doubled);
-    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &doubled, &len) == 0 &&
-        doubled == 2 * receive_buffer_len) {
-        return;
+    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &doubled, &len);
+    return doubled;
+}
+
+/* What this process would get for the asking. */
+static int permitted_receive_buffer(int receive_buffer_len)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int doubled = 0;
+    if (fd >= 0 && set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer_len)) {
+        doubled = receive_buffer_of(fd);
     }
-    /* The forced size needs CAP_NET_ADMIN; without it the kernel's limit holds. */
-    if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer_len)) {
+    close(fd);
+    return doubled;
+}
+
+bool udp_socket_receive_buffer(int fd, int receive_buffer_len)
+{
+    int current = receive_buffer_of(fd);
+    /* The forced size needs CAP_NET_ADMIN; without it the kernel's limit holds, below which a
+     * buffer must not fall that was forced before the privileges went. */
+    if (current != 2 * receive_buffer_len &&
+        !set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer_len) &&
+        (current > 2 * receive_buffer_len ||
+         current < permitted_receive_buffer(receive_buffer_len))) {
         set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer_len);
     }
+    return receive_buffer_of(fd) == 2 * receive_buffer_len;
 }
 
 /* What must be said before bind, and cannot be later. */

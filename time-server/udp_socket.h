@@ -19,9 +19,9 @@ NTS_MUST_CHECK enum nts_status udp_socket_open(int *fd, const union net_address 
 NTS_MUST_CHECK enum nts_status udp_socket_adopt(int fd, const union net_address *address,
                                                 int receive_buffer_len, struct error *error);
 
-/* udp_socket_receive_buffer sets the size of the receive buffer: as much of it as the kernel
- * permits this process. */
-void udp_socket_receive_buffer(int fd, int receive_buffer_len);
+/* udp_socket_receive_buffer sets the size of the receive buffer. False if the kernel permits less
+ * to this process: then it is as large as possible. */
+bool udp_socket_receive_buffer(int fd, int receive_buffer_len);
 
 /* udp_socket_timestamps switches receive timestamps on, and transmit timestamps on request. */
 bool udp_socket_timestamps(int fd);

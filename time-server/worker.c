@@ -45,6 +45,7 @@ static size_t serve_batch(struct worker *worker, void *transport, struct answer_
     context->plain_ntp = settings->plain_ntp;
     context->silent_when_unsynchronised = settings->silent_when_unsynchronised;
     judge_sources(worker->gate, &settings->policy, batch, num);
+    context->limits = settings->clock_limits;
     clock_board_read(worker->clock_board, &context->clock);
     context->prediction = *worker->transport->prediction(transport);
     answer_batch(worker->engine, batch, num, context);
@@ -55,7 +56,6 @@ static size_t serve_batch(struct worker *worker, void *transport, struct answer_
 static void serve(struct worker *worker, void *transport)
 {
     struct answer_context context = {
-        .limits = worker->clock_limits,
         .real_time_ns = real_time_ns,
     };
     while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {

@@ -17,6 +17,7 @@ struct time_settings {
     bool plain_ntp;
     bool silent_when_unsynchronised;
     struct source_policy policy;
+    struct clock_limits clock_limits;
 };
 
 struct worker {
@@ -26,7 +27,6 @@ struct worker {
     const struct transport_ops *transport;
     struct transport_sockets sockets;
     struct clock_board *clock_board;
-    struct clock_limits clock_limits;
     struct source_gate *gate; /* of all workers */
 
     /* shared with the control thread while running */

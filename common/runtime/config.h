@@ -72,10 +72,20 @@ NTS_MUST_CHECK enum nts_status config_load(void *values, struct config_memory *m
 /* config_free returns what config_load took; the values mean nothing afterwards. */
 void config_free(struct config_memory *memory);
 
-/* config_needs_restart compares two sets of values and returns the name of the first option that
- * differs and that a reload cannot change; NULL if there is none. */
+/* config_needs_restart compares two sets of values and returns the name of the next option, from
+ * row
+ * `*row` on, that differs and that a reload cannot change; NULL if there is none. `*row` is moved
+ * on; it begins with 0. */
 const char *config_needs_restart(const struct option_table *table, const void *old_values,
-                                 const void *new_values);
+                                 const void *new_values, size_t *row);
+
+/* config_log_needs_restart logs all of these options. */
+void config_log_needs_restart(const struct option_table *table, const void *old_values,
+                              const void *new_values);
+
+/* config_differs tells whether two sets of values differ in the option `name`. */
+bool config_differs(const struct option_table *table, const char *name, const void *old_values,
+                    const void *new_values);
 
 /* option_field_size returns the size of the field that holds a value of that row. */
 size_t option_field_size(const struct option_row *row);

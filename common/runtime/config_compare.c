@@ -1,5 +1,7 @@
 #include "runtime/config.h"
 
+#include "runtime/log.h"
+
 #include <string.h>
 
 static bool same_value(const struct option_row *row, const void *a, const void *b);
@@ -48,15 +50,42 @@ static bool same_value(const struct option_row *row, const void *a, const void *
     }
 }
 
-const char *config_needs_restart(const struct option_table *table, const void *old_values,
-                                 const void *new_values)
+static bool same_field(const struct option_row *row, const void *old_values, const void *new_values)
 {
-    for (size_t i = 0; i < table->num_rows; i++) {
-        const struct option_row *row = &table->rows[i];
-        if (row->needs_restart && !same_value(row, (const char *)old_values + row->offset,
-                                              (const char *)new_values + row->offset)) {
-            return row->name;
+    return same_value(row, (const char *)old_values + row->offset,
+                      (const char *)new_values + row->offset);
+}
+
+const char *config_needs_restart(const struct option_table *table, const void *old_values,
+                                 const void *new_values, size_t *row)
+{
+    while (*row < table->num_rows) {
+        const struct option_row *option = &table->rows[(*row)++];
+        if (option->needs_restart && !same_field(option, old_values, new_values)) {
+            return option->name;
         }
     }
     return NULL;
+}
+
+void config_log_needs_restart(const struct option_table *table, const void *old_values,
+                              const void *new_values)
+{
+    size_t row = 0;
+    const char *name;
+    while ((name = config_needs_restart(table, old_values, new_values, &row)) != NULL) {
+        log_warning("config.needs_restart",
+                    "option=%s effect=\"unchanged until a restart or a hand-over\"", name);
+    }
+}
+
+bool config_differs(const struct option_table *table, const char *name, const void *old_values,
+                    const void *new_values)
+{
+    for (size_t i = 0; i < table->num_rows; i++) {
+        if (strcmp(table->rows[i].name, name) == 0) {
+            return !same_field(&table->rows[i], old_values, new_values);
+        }
+    }
+    return false;
 }

@@ -166,9 +166,69 @@ LIFE_TEST(reload_keeps_what_runs_when_the_file_is_wrong, time_server_up, time_se
     rewrite_config(", \"plain_ntp\": 7");
     reload("plain_ntp: got 7, expected true or false");
     assert_nts(&p, &keys, 1);
-    rewrite_config(", \"receive_buffer_kib\": 64");
-    reload("config.needs_restart option=receive_buffer_kib");
+    rewrite_config(", \"receive_buffer_kib\": 64, \"handover\": \"time.sock\"");
+    reload("config.needs_restart option=handover");
     assert_nts(&p, &keys, 1);
+}
+
+static unsigned told_stratum(void)
+{
+    struct packet p = {0};
+    put_header(&p);
+    const struct packet reply = ask(&p);
+    struct ntp_header header = header_of(&reply);
+    cr_assert_eq(header.leap, NTP_LEAP_NONE);
+    return header.stratum;
+}
+
+static void reload_clock(const char *clock, const char *text)
+{
+    char config[512];
+    snprintf(config, sizeof(config),
+             "{\"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"workers\": 1, "
+             "\"transport\": \"%s\", \"clock\": %s}",
+             fixture_ip, FIXTURE_NTP_PORT, fixture_transport(), clock);
+    fixture_write(time_server.config_name, config);
+    reload(text);
+}
+
+LIFE_TEST(reload_changes_the_clock_source, time_server_up, time_server_down)
+{
+    cr_assert_eq(told_stratum(), 1);
+    reload_clock("{\"source\": \"fixed\", \"stratum\": 7, \"reference_id\": \"GPS\"}",
+                 "config.reloaded");
+    cr_assert_eq(told_stratum(), 7);
+    /* No socket is connected to a broadcast address without asking for it. */
+    reload_clock("{\"source\": \"upstream\", \"server\": \"255.255.255.255:9\"}",
+                 "config.refused reason=\"clock.server: 255.255.255.255:9: ");
+    cr_assert_eq(told_stratum(), 7);
+    /* Until the new source is heard, what the old one knew is good, as long as it would have been.
+     */
+    reload_clock("{\"source\": \"upstream\", \"server\": \"127.0.0.1:9\"}", "config.reloaded");
+    cr_assert_eq(told_stratum(), 7);
+    reload_clock("{\"source\": \"fixed\", \"stratum\": 2, \"reference_id\": \"GPS\"}",
+                 "config.reloaded");
+    cr_assert_eq(told_stratum(), 2);
+}
+
+LIFE_TEST(reload_names_every_option_that_needs_a_restart, time_server_up, time_server_down)
+{
+    size_t from = time_server.log_len;
+    char config[512];
+    snprintf(config, sizeof(config),
+             "{\"listen\": [\"%s:4124\"], \"keyring\": \"keyring.json\", \"workers\": 3, "
+             "\"handover\": \"time.sock\", \"receive_buffer_kib\": 64, \"clock\": " FIXED_CLOCK "}",
+             fixture_ip);
+    fixture_write(time_server.config_name, config);
+    reload("config.reloaded");
+    static const char *const options[] = {"listen", "workers", "handover"};
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "config.needs_restart option=%s effect=", options[i]);
+        cr_assert_not_null(strstr(time_server.log + from, text), "%s", options[i]);
+    }
+    cr_assert_null(strstr(time_server.log + from, "option=receive_buffer_kib"));
+    cr_assert_null(strstr(time_server.log + from, "option=clock"));
 }
 
 /* A request with a cookie under the given key. */

@@ -78,6 +78,7 @@ static const struct option_row rows[] = {
      .offset = offsetof(struct values, choice),
      .choices = colours,
      .default_json = "\"green\"",
+     .needs_restart = true,
      .help = "c"},
     {.name = "object",
      .type = OPTION_OBJECT,
@@ -240,10 +241,17 @@ Test(config, tells_what_needs_a_restart)
     cr_assert_eq(load(&a, &memory_a, "{\"file\":\"/x\",\"list\":[{\"name\":\"a\"}]}", &error),
                  NTS_OK);
     cr_assert_eq(load(&b, &memory_b, "{\"file\":\"/x\",\"flag\":false}", &error), NTS_OK);
-    cr_assert_null(config_needs_restart(&table, &a, &b));
+    size_t row = 0;
+    cr_assert_null(config_needs_restart(&table, &a, &b, &row));
+    cr_assert(config_differs(&table, "flag", &a, &b) && config_differs(&table, "list", &a, &b));
+    cr_assert_not(config_differs(&table, "number", &a, &b));
     config_free(&memory_b);
-    cr_assert_eq(load(&b, &memory_b, "{\"file\":\"/x\",\"number\":10}", &error), NTS_OK);
-    cr_assert_str_eq(config_needs_restart(&table, &a, &b), "number");
+    cr_assert_eq(load(&b, &memory_b, "{\"file\":\"/x\",\"number\":10,\"choice\":\"red\"}", &error),
+                 NTS_OK);
+    row = 0;
+    cr_assert_str_eq(config_needs_restart(&table, &a, &b, &row), "number");
+    cr_assert_str_eq(config_needs_restart(&table, &a, &b, &row), "choice");
+    cr_assert_null(config_needs_restart(&table, &a, &b, &row));
     config_free(&memory_a);
     config_free(&memory_b);
 }
@@ -258,6 +266,7 @@ Test(config, reference_lists_every_option_with_range_and_default)
     cr_assert_not_null(strstr(text, "| `number` | integer, 0 to 100 | `8` | n (restart) |"));
     cr_assert_not_null(strstr(text, "| `file` | file name | must be given | f |"));
     cr_assert_not_null(strstr(text, "| `list[].port` | integer, 1 to 65535 | `123` | a port |"));
-    cr_assert_not_null(strstr(text, "| `choice` | `\"red\"`, `\"green\"` | `\"green\"` | c |"));
+    cr_assert_not_null(
+        strstr(text, "| `choice` | `\"red\"`, `\"green\"` | `\"green\"` | c (restart) |"));
     free(text);
 }

@@ -58,7 +58,7 @@ static void be_old_server(size_t num_sockets, bool is_fit, int looks, int ready_
             _exit(3);
         }
     }
-    const struct handover_offer offer = {fds, num_sockets, is_fit};
+    const struct handover_offer offer = {fds, num_sockets, -1, is_fit};
     if (write(ready_fd, "", 1) != 1) {
         _exit(5);
     }
