@@ -213,6 +213,14 @@ static const struct option_row rows[] = {
      .default_json = "\"info\"",
      .choices = log_level_names,
      .help = "least urgent level to log"},
+    {.name = "log_format",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(log_format),
+     .default_json = "\"human\"",
+     .choices = log_format_names,
+     .help =
+         "how the log is written: `time level event key=value` for people, or one JSON object a "
+         "line"},
 };
 
 const struct option_table ke_config_table = {rows, ROWS(rows), sizeof(struct ke_config)};

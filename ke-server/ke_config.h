@@ -30,6 +30,7 @@ struct ke_config {
     int64_t linger_ms;
     const char *user; /* NULL: stay who we are */
     int log_level;    /* enum log_level */
+    int log_format;   /* enum log_format */
 };
 
 /* The table for config_load and the reference page. */

@@ -23,6 +23,7 @@ enum nts_status live_files_load(struct live_files *files, const char *config_pat
     snapshot_ref(&files->initial->snapshot);
     const struct ke_config *config = &files->initial->config;
     log_set_level((enum log_level)config->log_level);
+    log_set_format((enum log_format)config->log_format);
     log_certificate(files->settings);
 
     status = keyring_service_open(&files->keyring, &config->keyring,
@@ -65,6 +66,7 @@ bool live_files_reload_settings(struct live_files *files)
     snapshot_unref(&files->settings->snapshot);
     files->settings = fresh;
     log_set_level((enum log_level)fresh->config.log_level);
+    log_set_format((enum log_format)fresh->config.log_format);
     return true;
 }
 

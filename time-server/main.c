@@ -143,6 +143,7 @@ int main(int argc, char **argv)
         return 1;
     }
     log_set_level((enum log_level)server.config.log_level);
+    log_set_format((enum log_format)server.config.log_format);
     if (command.check) {
         exit_status = check(&server.config, command.config_path);
         config_free(&server.config_memory);

@@ -36,7 +36,8 @@ struct time_config {
     int transport;      /* enum transport_choice */
     int64_t receive_buffer_kib;
     const char *user;
-    int log_level;
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
 };
 
 extern const struct option_table time_config_table;
