@@ -117,6 +117,8 @@ static const struct option_table time_server_table = {time_server_rows, ROWS(tim
                                                       sizeof(struct ke_config_time_server)};
 
 static const struct option_row listen_element = {.type = OPTION_ADDRESS, .min = KE_PORT};
+static const struct option_row server_name_element = {
+    .type = OPTION_STRING, .min = 1, .max = TIME_SERVER_NAME_MAX_LEN, .check = check_name};
 static const struct option_row time_server_element = {
     .type = OPTION_OBJECT, .members = &time_server_table, .check = check_time_server};
 static const struct option_row aead_element = {
@@ -142,6 +144,15 @@ static const struct option_row rows[] = {
      .type = OPTION_PATH,
      .offset = FIELD(private_key),
      .help = "PEM file with the private key, not readable by group or others"},
+    {.name = "server_names",
+     .type = OPTION_LIST,
+     .offset = FIELD(server_names),
+     .min = 0,
+     .max = 64,
+     .default_json = "[]",
+     .element = &server_name_element,
+     .help = "names and addresses that clients know this server by: `--check` wants the "
+             "certificate to cover them"},
     KEYRING_OPTION_ROWS(offsetof(struct ke_config, keyring)),
     {.name = "time_servers",
      .type = OPTION_LIST,

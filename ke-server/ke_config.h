@@ -20,6 +20,7 @@ struct ke_config {
     struct option_list listen; /* of union net_address */
     const char *certificate;
     const char *private_key;
+    struct option_list server_names; /* of const char * */
     struct keyring_options keyring;
     struct option_list time_servers; /* of struct ke_config_time_server */
     struct option_list aead;         /* of int64_t */

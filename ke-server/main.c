@@ -2,7 +2,9 @@
  * reload, stop. What serves clients is in worker.c. */
 #include "crypto/boringssl.h"
 #include "crypto/secret_mem.h"
+#include "ke_check.h"
 #include "ke_counters.h"
+#include "ke_limits.h"
 #include "live_files.h"
 #include "runtime/command_line.h"
 #include "runtime/control.h"
@@ -11,14 +13,12 @@
 #include "runtime/sandbox.h"
 #include "worker.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define TICK_INTERVAL_MS  1000
-#define SPARE_DESCRIPTORS 64
+#define TICK_INTERVAL_MS 1000
 
 struct server {
     struct live_files files;
@@ -28,30 +28,6 @@ struct server {
     size_t num_workers;
     size_t num_running;
 };
-
-/* --check: everything that a start would look at, short of sockets. */
-static int check(const char *config_path)
-{
-    struct live_files files;
-    struct error error;
-    enum nts_status status = live_files_load(&files, config_path, &error);
-    if (status == NTS_OK) {
-        log_info("check.passed", "result=\"%s is in order\"", config_path);
-    } else {
-        log_error("check.failed", "reason=\"%s\"", error.text);
-    }
-    live_files_close(&files);
-    return status == NTS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static size_t count_cpus(void)
-{
-    cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) {
-        return 1;
-    }
-    return (size_t)CPU_COUNT(&cpus);
-}
 
 /* Every connection is a descriptor; what the system does not grant shows as accept_failed. */
 static void raise_descriptor_limit(size_t num)
@@ -90,9 +66,8 @@ static enum nts_status open_worker(struct server *server, struct worker *worker,
 static enum nts_status open_workers(struct server *server, struct error *error)
 {
     const struct ke_config *config = &server->files.initial->config;
-    size_t num = config->workers > 0 ? (size_t)config->workers : count_cpus();
-    raise_descriptor_limit(num * ((size_t)config->max_connections + config->listen.num + 2) +
-                           SPARE_DESCRIPTORS);
+    size_t num = ke_num_workers(config);
+    raise_descriptor_limit(ke_descriptors_needed(config));
     server->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->workers = calloc(num, sizeof(*server->workers));
     if (server->done_fd < 0 || server->workers == NULL) {
@@ -124,7 +99,8 @@ static void warn_of_weaknesses(const struct server *server)
     }
     keyring_service_warn_if_unreadable(&server->files.keyring);
     if (!secret_memory_is_locked()) {
-        log_warning("secrets.not_locked", "reason=\"RLIMIT_MEMLOCK is too low\"");
+        log_warning("secrets.not_locked",
+                    "reason=\"keys may be swapped out: raise RLIMIT_MEMLOCK\"");
     }
 }
 
@@ -292,7 +268,7 @@ int main(int argc, char **argv)
         return exit_status;
     }
     if (command.check) {
-        return check(command.config_path);
+        return ke_check(command.config_path);
     }
     struct server server = {0};
     struct error error;

@@ -8,7 +8,7 @@ static void print_help(const struct server_program *program)
         "%s - %s\n\n"
         "Usage: %s --config FILE [--check]\n\n"
         "  -c, --config FILE  the configuration, JSON\n"
-        "      --check        validate it and everything it points to, then exit\n"
+        "      --check        find what would go wrong if it were started, then exit\n"
         "      --options      print the reference of all options as Markdown\n"
         "  -h, --help         print this help\n"
         "  -V, --version      print the version\n\n"

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <openssl/ec_key.h>
 #include <openssl/evp.h>
 #include <openssl/nid.h>
@@ -13,11 +15,13 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,13 +125,18 @@ static EVP_PKEY *make_key(void)
 void fixture_write_certificate(void)
 {
     char names[128];
+    snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1,IP:::1,IP:%s", fixture_ip);
+    fixture_write_certificate_for(names, -3600, 86400);
+}
+
+void fixture_write_certificate_for(const char *names, long from_s, long until_s)
+{
     EVP_PKEY *key = make_key();
     X509 *certificate = X509_new();
-    snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1,IP:::1,IP:%s", fixture_ip);
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), getpid());
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), from_s);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), until_s);
     X509_NAME *name = X509_NAME_new();
     cr_assert(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
                                          (const unsigned char *)"conformance test", -1, -1, 0));
@@ -190,6 +199,19 @@ void server_assert_is_nobody(const struct server_process *server)
     cr_assert_not_null(strstr(status, expected), "%s", status);
     cr_assert_not_null(strstr(status, "CapPrm:\t0000000000000000"), "%s", status);
     cr_assert_not_null(strstr(status, "CapEff:\t0000000000000000"), "%s", status);
+}
+
+void fixture_forbid_io_uring(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1 /* EPERM */),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
 }
 
 /* $NTS_BIN_DIR: the servers of another build, such as tsan. */

@@ -58,6 +58,10 @@ void fixture_write_keyring_to(const char *name, uint64_t generation,
  * localhost, 127.0.0.1, ::1 and fixture_ip; server.crt is its own CA file. */
 void fixture_write_certificate(void);
 
+/* fixture_write_certificate_for does the same for other names ("DNS:a.example,IP:192.0.2.1") and
+ * another time, in seconds from now. */
+void fixture_write_certificate_for(const char *names, long from_s, long until_s);
+
 /* fixture_seal makes a cookie under the key of that spec and returns its length. */
 size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec *spec,
                     const struct session_keys *keys);
@@ -81,6 +85,10 @@ void fixture_give_to_nobody(void);
 
 /* server_assert_is_nobody fails the test unless the server runs as nobody, without capabilities. */
 void server_assert_is_nobody(const struct server_process *server);
+
+/* fixture_forbid_io_uring: from here on this process and its children may not use io_uring, as in
+ * many containers. */
+void fixture_forbid_io_uring(void);
 
 /* fixture_bin_directory returns where the programs under test are: $NTS_BIN_DIR, or their build. */
 const char *fixture_bin_directory(void);
