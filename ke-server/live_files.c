@@ -34,9 +34,11 @@ enum nts_status live_files_load(struct live_files *files, const char *config_pat
     keyring_service_log_loaded(&files->keyring);
     /* Every layout of a master key can seal for the mandatory algorithm, so any will do. */
     if (keyring_active_key(files->keyring.ring, real_time_ns() / NS_PER_S) == NULL) {
-        return error_set(error, NTS_ERR_NO_SEALING_KEY,
-                         "%s: no key is active: each has expired or is yet to be activated",
-                         config->keyring.path);
+        return error_set(
+            error, NTS_ERR_NO_SEALING_KEY,
+            "%s: no key is active: each has expired or is yet to be activated; nts-keys "
+            "rotate adds one",
+            config->keyring.path);
     }
     return NTS_OK;
 }

@@ -38,7 +38,8 @@ static void raise_descriptor_limit(size_t num)
     }
     limit.rlim_cur = num < limit.rlim_max ? num : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < num) {
-        log_warning("descriptors.few", "limit=%zu needed=%zu", (size_t)limit.rlim_cur, num);
+        log_warning("descriptors.few", "limit=%zu needed=%zu advice=\"raise RLIMIT_NOFILE\"",
+                    (size_t)limit.rlim_cur, num);
     }
 }
 

@@ -49,21 +49,37 @@ static bool process_has_socket(const char *pid, unsigned long inode)
     return has_it;
 }
 
-static void read_name(struct port_owner *owner)
+static bool read_name(struct port_owner *owner)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/comm", owner->pid);
     FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(owner->name, sizeof(owner->name), file) == NULL) {
-        strcpy(owner->name, "?");
-    }
-    owner->name[strcspn(owner->name, "\n")] = '\0';
+    bool is_read = file != NULL && fgets(owner->name, sizeof(owner->name), file) != NULL;
     if (file != NULL) {
         fclose(file);
     }
+    owner->name[is_read ? strcspn(owner->name, "\n") : 0] = '\0';
+    return is_read;
 }
 
-static bool find_process(struct port_owner *owner, unsigned long inode)
+/* What find_process looks for: a socket, or a name. */
+struct wanted_process {
+    unsigned long inode;
+    const char *name; /* NULL: the socket */
+};
+
+static bool process_is_wanted(struct port_owner *owner, const char *pid,
+                              const struct wanted_process *wanted)
+{
+    owner->pid = atoi(pid);
+    if (wanted->name == NULL) {
+        return process_has_socket(pid, wanted->inode) && read_name(owner);
+    }
+    return owner->pid != (int)getpid() && read_name(owner) &&
+           strncmp(owner->name, wanted->name, sizeof(owner->name) - 1) == 0;
+}
+
+static bool find_process(struct port_owner *owner, const struct wanted_process *wanted)
 {
     bool is_found = false;
     DIR *processes = opendir("/proc");
@@ -72,11 +88,7 @@ static bool find_process(struct port_owner *owner, unsigned long inode)
     }
     for (const struct dirent *entry; !is_found && (entry = readdir(processes)) != NULL;) {
         is_found = entry->d_name[strspn(entry->d_name, "0123456789")] == '\0' &&
-                   process_has_socket(entry->d_name, inode);
-        if (is_found) {
-            owner->pid = atoi(entry->d_name);
-            read_name(owner);
-        }
+                   process_is_wanted(owner, entry->d_name, wanted);
     }
     closedir(processes);
     return is_found;
@@ -107,7 +119,7 @@ static bool find_in(struct port_owner *owner, const char *path, const union net_
         }
         is_found =
             (is_zeros(local) || address_is_wildcard(address) || strcmp(local, wanted) == 0) &&
-            find_process(owner, inode);
+            find_process(owner, &(struct wanted_process){.inode = inode});
     }
     fclose(sockets);
     return is_found;
@@ -123,4 +135,9 @@ bool port_owner_find(struct port_owner *owner, const union net_address *address,
     }
     return (!is_ipv6 && find_in(owner, "/proc/net/udp", address, type)) ||
            find_in(owner, "/proc/net/udp6", address, type);
+}
+
+bool port_owner_guess(struct port_owner *owner, const char *program)
+{
+    return find_process(owner, &(struct wanted_process){.name = program});
 }

@@ -34,18 +34,21 @@ static void find_taken(struct preflight *preflight, const union net_address *add
                        const char *program, const char *text)
 {
     struct port_owner owner;
-    if (!port_owner_find(&owner, address, type)) {
-        if (listen_try(address, type) != EADDRINUSE) {
-            return; /* it has just gone */
-        }
-        preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_PORT_TAKEN,
-                       "%s is bound by a process that this user may not see", text);
-    } else if (strcmp(owner.name, program) == 0) {
+    if (port_owner_find(&owner, address, type)) {
+        bool is_ours = strcmp(owner.name, program) == 0;
+        preflight_find(preflight, is_ours ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+                       is_ours ? PREFLIGHT_PORT_SHARED : PREFLIGHT_PORT_TAKEN,
+                       "%s is bound by %s, process %d", text, owner.name, owner.pid);
+    } else if (listen_try(address, type) != EADDRINUSE) {
+        return; /* it has just gone */
+    } else if (port_owner_guess(&owner, program)) {
         preflight_find(preflight, LOG_LEVEL_WARNING, PREFLIGHT_PORT_SHARED,
-                       "%s is bound by %s already, process %d", text, owner.name, owner.pid);
+                       "%s is bound by a process that this user may not see, perhaps %s, process "
+                       "%d",
+                       text, owner.name, owner.pid);
     } else {
         preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_PORT_TAKEN,
-                       "%s is bound by %s, process %d", text, owner.name, owner.pid);
+                       "%s is bound by a process that this user may not see", text);
     }
 }
 

@@ -172,8 +172,9 @@ void keyring_service_tick(struct keyring_service *service)
     log_active_key(service, &state);
     if (is_due(&service->said_no_active_s, state.active == NULL, now)) {
         service->said_active = false;
-        log_error("keyring.no_active_key", "file=\"%s\" generation=%" PRIu64 " effect=\"%s\"", path,
-                  service->ring->generation, service->without_active_key);
+        log_error("keyring.no_active_key",
+                  "file=\"%s\" generation=%" PRIu64 " effect=\"%s\" advice=\"nts-keys rotate\"",
+                  path, service->ring->generation, service->without_active_key);
     }
     /* Without an active key it is worse than this. */
     if (is_due(&service->said_no_upcoming_s, state.active != NULL && state.next == NULL, now)) {
