@@ -39,7 +39,8 @@ struct time_config {
     union net_address metrics; /* of no family: none */
     struct source_options sources;
     const char *user;
-    int log_level;
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
 };
 
 extern const struct option_table time_config_table;
