@@ -11,8 +11,6 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#define CERTIFICATES_MAX 64
-
 #define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 static const char *const family_names[] = {
@@ -169,6 +167,8 @@ static const struct option_table certificate_table = {certificate_rows, ROWS(cer
                                                       sizeof(struct certificate_files)};
 
 static const struct option_row listen_element = {.type = OPTION_ADDRESS, .min = KE_PORT};
+static const struct option_row server_name_element = {
+    .type = OPTION_STRING, .min = 1, .max = TIME_SERVER_NAME_MAX_LEN, .check = check_name};
 static const struct option_row time_server_element = {
     .type = OPTION_OBJECT, .members = &time_server_table, .check = check_time_server};
 static const struct option_row certificate_element = {.type = OPTION_OBJECT,
@@ -209,6 +209,15 @@ static const struct option_row rows[] = {
      .element = &certificate_element,
      .help = "instead of `certificate` and `private_key`: several, of which each client gets the "
              "one that suits its name and signature algorithms, else the first"},
+    {.name = "server_names",
+     .type = OPTION_LIST,
+     .offset = FIELD(server_names),
+     .min = 0,
+     .max = 64,
+     .default_json = "[]",
+     .element = &server_name_element,
+     .help = "names and addresses that clients know this server by: `--check` wants the "
+             "certificate to cover them"},
     KEYRING_OPTION_ROWS(offsetof(struct ke_config, keyring)),
     {.name = "time_servers",
      .type = OPTION_LIST,
@@ -345,6 +354,14 @@ static const struct option_row rows[] = {
      .default_json = "\"info\"",
      .choices = log_level_names,
      .help = "least urgent level to log"},
+    {.name = "log_format",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(log_format),
+     .default_json = "\"human\"",
+     .choices = log_format_names,
+     .help =
+         "how the log is written: `time level event key=value` for people, or one JSON object a "
+         "line"},
 };
 
 const struct option_table ke_config_table = {rows, ROWS(rows), sizeof(struct ke_config)};

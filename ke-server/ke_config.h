@@ -26,10 +26,13 @@ struct ke_watch_config {
     int64_t key_grace_s;
 };
 
+#define CERTIFICATES_MAX 64
+
 struct ke_config {
     struct option_list listen;            /* of union net_address */
     struct certificate_files certificate; /* alone, or NULL and NULL */
     struct option_list certificates;      /* of struct certificate_files */
+    struct option_list server_names;      /* of const char * */
     struct keyring_options keyring;
     struct option_list time_servers; /* of struct ke_config_time_server */
     struct ke_watch_config watch;
@@ -46,6 +49,7 @@ struct ke_config {
     const char *user;     /* NULL: stay who we are */
     int seccomp;          /* enum syscall_filter_mode */
     int log_level;        /* enum log_level */
+    int log_format;       /* enum log_format */
 };
 
 /* The table for config_load and the reference page. */

@@ -1,5 +1,7 @@
 #include "listener.h"
 
+#include "runtime/listen.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -35,7 +37,8 @@ enum nts_status listener_open(struct listener *listener, const union net_address
         if (fd >= 0) {
             close(fd);
         }
-        return error_set(error, NTS_ERR_SYSTEM, "cannot listen on %s: %s", text, strerror(cause));
+        return error_set(error, NTS_ERR_SYSTEM, "cannot listen on tcp %s: %s%s", text,
+                         strerror(cause), listen_advice(cause));
     }
     *listener = (struct listener){.fd = fd, .family = family};
     return NTS_OK;

@@ -31,6 +31,7 @@ enum nts_status live_files_load(struct live_files *files, const char *config_pat
     snapshot_ref(&files->initial->snapshot);
     const struct ke_config *config = &files->initial->config;
     log_set_level((enum log_level)config->log_level);
+    log_set_format((enum log_format)config->log_format);
     status = open_certificates(files, error);
     if (status != NTS_OK) {
         return status;
@@ -44,9 +45,11 @@ enum nts_status live_files_load(struct live_files *files, const char *config_pat
     keyring_service_log_loaded(&files->keyring);
     /* Every layout of a master key can seal for the mandatory algorithm, so any will do. */
     if (keyring_active_key(files->keyring.ring, real_time_ns() / NS_PER_S) == NULL) {
-        return error_set(error, NTS_ERR_NO_SEALING_KEY,
-                         "%s: no key is active: each has expired or is yet to be activated",
-                         config->keyring.path);
+        return error_set(
+            error, NTS_ERR_NO_SEALING_KEY,
+            "%s: no key is active: each has expired or is yet to be activated; nts-keys "
+            "rotate adds one",
+            config->keyring.path);
     }
     return NTS_OK;
 }
@@ -96,6 +99,7 @@ bool live_files_reload_settings(struct live_files *files)
     snapshot_unref(&files->settings->snapshot);
     files->settings = fresh;
     log_set_level((enum log_level)fresh->config.log_level);
+    log_set_format((enum log_format)fresh->config.log_format);
     return true;
 }
 

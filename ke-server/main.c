@@ -3,7 +3,9 @@
 #include "base/clock_time.h"
 #include "crypto/boringssl.h"
 #include "crypto/secret_mem.h"
+#include "ke_check.h"
 #include "ke_counters.h"
+#include "ke_limits.h"
 #include "ke_metrics.h"
 #include "listening.h"
 #include "live_files.h"
@@ -19,7 +21,6 @@
 #include "worker.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -27,7 +28,6 @@
 
 #define TICK_INTERVAL_MS   1000
 #define LET_GO_INTERVAL_MS 10
-#define SPARE_DESCRIPTORS  64
 
 struct server {
     struct live_files files;
@@ -46,30 +46,6 @@ struct server {
     struct server_watch watch;
 };
 
-/* --check: everything that a start would look at, short of sockets. */
-static int check(const char *config_path)
-{
-    struct live_files files;
-    struct error error;
-    enum nts_status status = live_files_load(&files, config_path, &error);
-    if (status == NTS_OK) {
-        log_info("check.passed", "result=\"%s is in order\"", config_path);
-    } else {
-        log_error("check.failed", "reason=\"%s\"", error.text);
-    }
-    live_files_close(&files);
-    return status == NTS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static size_t count_cpus(void)
-{
-    cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) {
-        return 1;
-    }
-    return (size_t)CPU_COUNT(&cpus);
-}
-
 /* Every connection is a descriptor; what the system does not grant shows as accept_failed. */
 static void raise_descriptor_limit(size_t num)
 {
@@ -79,7 +55,8 @@ static void raise_descriptor_limit(size_t num)
     }
     limit.rlim_cur = num < limit.rlim_max ? num : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < num) {
-        log_warning("descriptors.few", "limit=%zu needed=%zu", (size_t)limit.rlim_cur, num);
+        log_warning("descriptors.few", "limit=%zu needed=%zu advice=\"raise RLIMIT_NOFILE\"",
+                    (size_t)limit.rlim_cur, num);
     }
 }
 
@@ -104,7 +81,7 @@ static enum nts_status open_workers(struct server *server, struct socket_pool *p
                                     struct error *error)
 {
     const struct ke_config *config = &server->files.initial->config;
-    size_t num = config->workers > 0 ? (size_t)config->workers : count_cpus();
+    size_t num = ke_num_workers(config);
     enum nts_status status =
         handover_open(&server->handover, pool, config->handover, "nts-ke-server", error);
     if (status == NTS_OK) {
@@ -113,8 +90,7 @@ static enum nts_status open_workers(struct server *server, struct socket_pool *p
     if (status != NTS_OK) {
         return status;
     }
-    size_t num_each = (size_t)config->max_connections + listening_max(&server->listening) + 2;
-    raise_descriptor_limit(num * num_each + SERVER_WATCH_DESCRIPTORS + SPARE_DESCRIPTORS);
+    raise_descriptor_limit(ke_descriptors_needed(config, listening_max(&server->listening)));
     server->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->workers = calloc(num, sizeof(*server->workers));
     if (server->done_fd < 0 || server->workers == NULL) {
@@ -134,7 +110,8 @@ static void warn_of_weaknesses(const struct server *server)
     certificate_service_warn_if_unreadable(&server->files.certificates);
     keyring_service_warn_if_unreadable(&server->files.keyring);
     if (!secret_memory_is_locked()) {
-        log_warning("secrets.not_locked", "reason=\"RLIMIT_MEMLOCK is too low\"");
+        log_warning("secrets.not_locked",
+                    "reason=\"keys may be swapped out: raise RLIMIT_MEMLOCK\"");
     }
 }
 
@@ -450,7 +427,7 @@ int main(int argc, char **argv)
         return exit_status;
     }
     if (command.check) {
-        return check(command.config_path);
+        return ke_check(command.config_path);
     }
     struct server server = {.metrics.server.fd = -1};
     struct error error;

@@ -4,12 +4,12 @@
 #include "base/clock_time.h"
 #include "crypto/boringssl.h"
 #include "crypto/secret_mem.h"
-#include "keys/keyring_file.h"
 #include "runtime/command_line.h"
 #include "runtime/control.h"
 #include "runtime/log.h"
 #include "runtime/sandbox.h"
 #include "runtime/service_manager.h"
+#include "time_check.h"
 
 #include <unistd.h>
 
@@ -18,40 +18,6 @@ static const struct server_program program = {
     .purpose = "answers NTP and NTS-protected NTP (RFC 5905, RFC 8915)",
     .options = &time_config_table,
 };
-
-/* --check: everything that the file points to, without a socket. */
-static int check(const struct time_config *config, const char *config_path)
-{
-    struct error error;
-    struct keyring *ring;
-    struct source_policy policy;
-    struct clock_source source;
-    const struct keyring_access access = {config->keyring.signer, config->keyring.node_key};
-    if (keyring_file_load(&ring, NULL, config->keyring.path, &access, &error) != NTS_OK) {
-        log_error("check.failed", "reason=\"%s\"", error.text);
-        return 1;
-    }
-    if (source_policy_open(&policy, &config->sources, &error) != NTS_OK) {
-        log_error("check.failed", "reason=\"%s: %s\"", config_path, error.text);
-        snapshot_unref(&ring->snapshot);
-        return 1;
-    }
-    source_policy_close(&policy);
-    bool can_seal = keyring_active_key(ring, real_time_ns() / NS_PER_S) != NULL;
-    snapshot_unref(&ring->snapshot);
-    if (!can_seal) {
-        log_error("check.failed", "reason=\"%s: no key is active now\"", config->keyring.path);
-        return 1;
-    }
-    enum nts_status status = clock_source_open(&source, &config->clock, &error);
-    clock_source_close(&source);
-    if (status != NTS_OK) {
-        log_error("check.failed", "reason=\"%s\"", error.text);
-        return 1;
-    }
-    log_info("check.passed", "result=\"%s is in order\"", config_path);
-    return 0;
-}
 
 /* The control thread's life: signals, the keyring file, the clock, once a second a tick. */
 static void control(struct time_server *server, int signal_fd)
@@ -159,6 +125,9 @@ int main(int argc, char **argv)
     if (exit_status >= 0) {
         return exit_status;
     }
+    if (command.check) {
+        return time_check(command.config_path);
+    }
     server.config_path = command.config_path;
     if (config_load(&server.config, &server.config_memory, &time_config_table, command.config_path,
                     &error) != NTS_OK) {
@@ -166,10 +135,6 @@ int main(int argc, char **argv)
         return 1;
     }
     log_set_level((enum log_level)server.config.log_level);
-    if (command.check) {
-        exit_status = check(&server.config, command.config_path);
-        config_free(&server.config_memory);
-        return exit_status;
-    }
+    log_set_format((enum log_format)server.config.log_format);
     return run(&server);
 }

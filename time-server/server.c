@@ -370,10 +370,12 @@ void time_server_reload(struct time_server *server)
     server->config.plain_ntp = fresh.plain_ntp;
     server->config.unsynchronised = fresh.unsynchronised;
     server->config.log_level = fresh.log_level;
+    server->config.log_format = fresh.log_format;
     config_free(&server->live_memory);
     server->live_clock = fresh.clock;
     server->live_memory = memory;
     log_set_level((enum log_level)server->config.log_level);
+    log_set_format((enum log_format)server->config.log_format);
     snapshot_unref(&server->settings->snapshot);
     server->settings = settings;
     publish_settings(server);

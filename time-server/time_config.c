@@ -251,6 +251,14 @@ static const struct option_row time_rows[] = {
      .choices = log_level_names,
      .default_json = "\"info\"",
      .help = "the least urgent level that is logged"},
+    {.name = "log_format",
+     .type = OPTION_CHOICE,
+     TIME_FIELD(log_format),
+     .default_json = "\"human\"",
+     .choices = log_format_names,
+     .help =
+         "how the log is written: `time level event key=value` for people, or one JSON object a "
+         "line"},
 };
 
 const struct option_table time_config_table = {

@@ -40,8 +40,9 @@ struct time_config {
     struct source_options sources;
     const char *handover; /* NULL: none */
     const char *user;
-    int seccomp; /* enum syscall_filter_mode */
-    int log_level;
+    int seccomp;    /* enum syscall_filter_mode */
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
 };
 
 extern const struct option_table time_config_table;

@@ -1,6 +1,7 @@
 #include "udp_socket.h"
 
 #include "base/clock_time.h"
+#include "runtime/listen.h"
 
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -95,7 +96,8 @@ enum nts_status udp_socket_open(int *fd, const union net_address *address, int r
     *fd = socket(address->sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
     if (*fd < 0 || !set_sharing(*fd, address) || !set_options(*fd, address, receive_buffer_len) ||
         bind(*fd, &address->sa, address_len(address)) != 0) {
-        error_set(error, NTS_ERR_SYSTEM, "cannot listen on udp %s: %s", text, strerror(errno));
+        error_set(error, NTS_ERR_SYSTEM, "cannot listen on udp %s: %s%s", text, strerror(errno),
+                  listen_advice(errno));
         if (*fd >= 0) {
             close(*fd);
         }

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A Prometheus or two, a load balancer, an operator with a browser. */
-#define MAX_CONNECTIONS   32
 #define CONNECTION_MEMORY 8192
 #define IDLE_TIMEOUT_S    10
 
@@ -24,7 +22,8 @@ static bool open_socket(int *fd, const union net_address *address)
         setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) {
         return false;
     }
-    return bind(*fd, &address->sa, address_len(address)) == 0 && listen(*fd, MAX_CONNECTIONS) == 0;
+    return bind(*fd, &address->sa, address_len(address)) == 0 &&
+           listen(*fd, METRICS_MAX_CONNECTIONS) == 0;
 }
 
 enum nts_status metrics_server_open(struct metrics_server *server, const union net_address *address,
@@ -163,7 +162,7 @@ enum nts_status metrics_server_start(struct metrics_server *server,
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, answer_request, server,
         MHD_OPTION_LISTEN_SOCKET, server->fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+        (unsigned)METRICS_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
     if (server->daemon == NULL) {
         return error_set(error, NTS_ERR_SYSTEM, "metrics: cannot start the HTTP server: %s",

@@ -14,6 +14,13 @@
 
 #include <stdatomic.h>
 
+/* A Prometheus or two, a load balancer, an operator with a browser. */
+#define METRICS_MAX_CONNECTIONS 32
+
+/* Descriptors that the HTTP server may need: its connections, its socket, and what it waits with.
+ */
+#define METRICS_SERVER_DESCRIPTORS (METRICS_MAX_CONNECTIONS + 8)
+
 enum metrics_phase { METRICS_STARTING, METRICS_SERVING, METRICS_STOPPING };
 
 /* Who knows what there is to tell. Called on the metrics thread, one call at a time, and only while

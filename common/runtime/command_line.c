@@ -4,15 +4,17 @@
 
 static void print_help(const struct server_program *program)
 {
-    printf("%s - %s\n\n"
-           "Usage: %s --config FILE [--check]\n\n"
-           "  -c, --config FILE  the configuration, JSON\n"
-           "      --check        validate it and everything it points to, then exit\n"
-           "      --options      print the reference of all options as Markdown\n"
-           "  -h, --help         print this help\n"
-           "  -V, --version      print the version\n\n"
-           "Signals: HUP reloads, USR1 logs the counters, TERM and INT stop.\n",
-           program->name, program->purpose, program->name);
+    printf(
+        "%s - %s\n\n"
+        "Usage: %s --config FILE [--check]\n\n"
+        "  -c, --config FILE  the configuration, JSON\n"
+        "      --check        find what would go wrong if it were started, then exit\n"
+        "      --options      print the reference of all options as Markdown\n"
+        "  -h, --help         print this help\n"
+        "  -V, --version      print the version\n\n"
+        "Signals: HUP reloads, USR1 logs the counters, TERM and INT stop; RTMIN+3, +4 and +6 log\n"
+        "errors, warnings too, everything, until the next reload.\n",
+        program->name, program->purpose, program->name);
 }
 
 int command_line_parse(struct server_command *command, const struct server_program *program,

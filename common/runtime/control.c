@@ -1,5 +1,7 @@
 #include "runtime/control.h"
 
+#include "runtime/log.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -9,6 +11,25 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+/* Levels are set by number, so that a signal that comes twice does no more than one. */
+static const struct {
+    int offset; /* from SIGRTMIN */
+    enum log_level level;
+} level_signals[] = {
+#define LEVEL_SIGNAL(name, label, priority) {priority, LOG_LEVEL_##name},
+    LOG_LEVEL_TABLE(LEVEL_SIGNAL)
+#undef LEVEL_SIGNAL
+};
+
+static void set_level(int signal_number)
+{
+    for (size_t i = 0; i < LOG_NUM_LEVELS; i++) {
+        if (signal_number == SIGRTMIN + level_signals[i].offset) {
+            log_change_level(level_signals[i].level);
+        }
+    }
+}
+
 enum nts_status control_open(int *signal_fd, struct error *error)
 {
     sigset_t set;
@@ -17,6 +38,9 @@ enum nts_status control_open(int *signal_fd, struct error *error)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR1);
+    for (size_t i = 0; i < LOG_NUM_LEVELS; i++) {
+        sigaddset(&set, SIGRTMIN + level_signals[i].offset);
+    }
     signal(SIGPIPE, SIG_IGN);
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) {
         return error_set(error, NTS_ERR_SYSTEM, "cannot block signals");
@@ -40,8 +64,12 @@ static unsigned read_signals(int signal_fd)
         case SIGUSR1:
             events |= CONTROL_DUMP;
             break;
-        default:
+        case SIGTERM:
+        case SIGINT:
             events |= CONTROL_STOP;
+            break;
+        default:
+            set_level((int)info.ssi_signo);
             break;
         }
     }

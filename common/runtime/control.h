@@ -16,6 +16,9 @@ enum control_event {
 
 #define CONTROL_MAX_FDS 4
 
+/* Signals of the log level, for a while: SIGRTMIN + 3 leaves errors, + 4 warnings too, + 6 all (the
+ * priorities of syslog). A reload goes back to what is configured. They need no event. */
+
 /* control_open blocks the signals above in this thread and those it starts, and returns a
  * descriptor for them. Call before any thread starts. NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status control_open(int *signal_fd, struct error *error);

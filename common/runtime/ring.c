@@ -63,6 +63,18 @@ enum nts_status ring_enable(struct io_uring *ring, const uint8_t *operations, si
     return NTS_OK;
 }
 
+enum nts_status ring_probe(struct error *error)
+{
+    static const uint8_t operations[] = {IORING_OP_NOP};
+    struct io_uring ring;
+    enum nts_status status = ring_open(&ring, 8, 8, error);
+    if (status == NTS_OK) {
+        status = ring_enable(&ring, operations, sizeof(operations), error);
+        ring_close(&ring);
+    }
+    return status;
+}
+
 enum nts_status ring_register_files(struct io_uring *ring, const int *fds, unsigned num,
                                     struct error *error)
 {

@@ -15,6 +15,10 @@
 NTS_MUST_CHECK enum nts_status ring_open(struct io_uring *ring, unsigned num_sqes,
                                          unsigned num_cqes, struct error *error);
 
+/* ring_probe opens a ring as ring_open does, enables it, and closes it: whether this host permits
+ * what the servers need. NTS_ERR_SYSTEM with the text of what does not. */
+NTS_MUST_CHECK enum nts_status ring_probe(struct error *error);
+
 /* ring_register_files lets entries name the descriptors by their positions (IOSQE_FIXED_FILE),
  * which spares the kernel looking them up. Before ring_enable. NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status ring_register_files(struct io_uring *ring, const int *fds,

@@ -124,17 +124,21 @@ static void log_state(const struct keyring_service *service, const char *event)
 {
     const struct keyring *ring = service->ring;
     struct keyring_state state;
-    char active[64] = "none";
     keyring_state_at(&state, ring, now_s());
-    if (state.active != NULL) {
-        snprintf(active, sizeof(active), "%08" PRIx32 " layout=%s", state.active->id,
-                 key_layout_name(state.active->layout));
+    const struct seconds_text next = seconds_or_none(state.next != NULL, state.next_activation_s);
+    const struct seconds_text end = seconds_or_none(ring->num_keys > 0, state.last_expiry_s);
+    if (state.active == NULL) {
+        log_info(event,
+                 "generation=%" PRIu64 " keys=%zu active=none next_activation_s=%s "
+                 "last_expiry_s=%s",
+                 ring->generation, ring->num_keys, next.text, end.text);
+        return;
     }
     log_info(event,
-             "generation=%" PRIu64 " keys=%zu active=%s next_activation_s=%s last_expiry_s=%s",
-             ring->generation, ring->num_keys, active,
-             seconds_or_none(state.next != NULL, state.next_activation_s).text,
-             seconds_or_none(ring->num_keys > 0, state.last_expiry_s).text);
+             "generation=%" PRIu64 " keys=%zu active=%08" PRIx32 " layout=%s next_activation_s=%s "
+             "last_expiry_s=%s",
+             ring->generation, ring->num_keys, state.active->id,
+             key_layout_name(state.active->layout), next.text, end.text);
 }
 
 void keyring_service_log_loaded(const struct keyring_service *service)
@@ -182,8 +186,9 @@ void keyring_service_tick(struct keyring_service *service)
     if (reminder_is_due(&service->said_no_active_s, state.active == NULL, now,
                         KEYRING_WARN_AGAIN_S)) {
         service->said_active = false;
-        log_error("keyring.no_active_key", "file=\"%s\" generation=%" PRIu64 " effect=\"%s\"", path,
-                  service->ring->generation, service->without_active_key);
+        log_error("keyring.no_active_key",
+                  "file=\"%s\" generation=%" PRIu64 " effect=\"%s\" advice=\"nts-keys rotate\"",
+                  path, service->ring->generation, service->without_active_key);
     }
     /* Without an active key it is worse than this. */
     if (reminder_is_due(&service->said_no_upcoming_s, state.active != NULL && state.next == NULL,

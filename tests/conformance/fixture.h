@@ -88,6 +88,10 @@ void fixture_give_to_nobody(void);
  * a way to get some, under a filter of system calls, and leaves no core. */
 void server_assert_is_nobody(const struct server_process *server);
 
+/* fixture_forbid_io_uring: from here on this process and its children may not use io_uring, as in
+ * many containers. */
+void fixture_forbid_io_uring(void);
+
 /* fixture_bin_directory returns where the programs under test are: $NTS_BIN_DIR, or their build. */
 const char *fixture_bin_directory(void);
 

@@ -275,7 +275,10 @@ LIFE_TEST(wrong_configuration_names_file_key_value_and_expectation, ke_open_file
 
 LIFE_TEST(check_accepts_what_would_start, ke_open_files)
 {
-    fixture_write("c.json", "{" FILES "}");
+    char config[256];
+    snprintf(config, sizeof(config), "{" FILES ",\"listen\":[\"%s:%d\"]}", fixture_ip,
+             FIXTURE_KE_PORT);
+    fixture_write("c.json", config);
     assert_run("--check --config c.json", 0, "check.passed");
 
     struct master_key_spec spec =

@@ -1,13 +1,8 @@
 /* The life of a time server: command line, configuration, reload, key rotation, transports. */
 #include "ntp_support.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -74,7 +69,11 @@ LIFE_TEST(configuration_errors_say_what_and_where, open_files, fixture_close)
         fixture_assert_run("nts-time-server", "--config c.json --check", 1, wrong[i].text);
         fixture_assert_run("nts-time-server", "--config c.json", 1, wrong[i].text);
     }
-    fixture_write("c.json", "{\"keyring\":\"keyring.json\",\"clock\":" FIXED_CLOCK "}");
+    char config[256];
+    snprintf(config, sizeof(config),
+             "{\"listen\":[\"%s:%d\"],\"keyring\":\"keyring.json\",\"clock\":" FIXED_CLOCK "}",
+             fixture_ip, FIXTURE_NTP_PORT);
+    fixture_write("c.json", config);
     fixture_assert_run("nts-time-server", "--config c.json --check", 0, "check.passed");
 }
 
@@ -331,25 +330,11 @@ LIFE_TEST(upcoming_key_takes_over_when_its_time_comes, open_files, time_server_d
     cr_assert_eq(load_u32(reply.cookies[0]), FIXTURE_NEW_KEY);
 }
 
-/* From here on this process and its children may not use io_uring, as in many containers. */
-static void forbid_io_uring(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1 /* EPERM */),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
-    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-}
-
 LIFE_TEST(without_io_uring_it_falls_back_with_one_warning, open_files, time_server_down)
 {
     char config[512];
     struct session_keys keys = session_keys_of(15);
-    forbid_io_uring();
+    fixture_forbid_io_uring();
     snprintf(config, sizeof(config),
              "{\"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"workers\": 2, "
              "\"clock\": " FIXED_CLOCK "}",
@@ -367,7 +352,7 @@ LIFE_TEST(without_io_uring_it_falls_back_with_one_warning, open_files, time_serv
 
 LIFE_TEST(io_uring_that_was_asked_for_must_be_had, open_files, fixture_close)
 {
-    forbid_io_uring();
+    fixture_forbid_io_uring();
     fixture_write("c.json", "{\"keyring\":\"keyring.json\",\"listen\":[\"127.0.0.1:50123\"],"
                             "\"transport\":\"io_uring\",\"clock\":" FIXED_CLOCK "}");
     fixture_assert_run("nts-time-server", "--config c.json", 1, "io_uring is not permitted here");
