@@ -216,8 +216,8 @@ static const struct option_row rows[] = {
      .max = 64,
      .default_json = "[]",
      .element = &server_name_element,
-     .help = "names and addresses that clients know this server by: `--check` wants the "
-             "certificate to cover them"},
+     .help = "names and addresses that clients know this server by: `--check` wants each to "
+             "be covered by a certificate"},
     KEYRING_OPTION_ROWS(offsetof(struct ke_config, keyring)),
     {.name = "time_servers",
      .type = OPTION_LIST,

@@ -1,5 +1,5 @@
-/* What both servers ask of the rules for sources before they start; findings go to the preflight.
- */
+/* What both servers ask of the rules for sources before they start; findings go to the
+ * preflight. */
 #ifndef NTS_SERVICE_SOURCE_CHECK_H
 #define NTS_SERVICE_SOURCE_CHECK_H
 
