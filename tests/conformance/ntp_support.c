@@ -2,6 +2,7 @@
 
 #include "base/hex.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/rand.h>
 #include <poll.h>
@@ -14,8 +15,27 @@
 struct server_process time_server;
 int ntp_fd = -1;
 
+/* The kernel closes the sockets of a ring some time after the process that had it has ended; until
+ * then they get a share of what is sent to the address. */
+static void await_free_address(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(FIXTURE_NTP_PORT)};
+    cr_assert_eq(inet_pton(AF_INET, fixture_ip, &address.sin_addr), 1);
+    for (int left_ms = MAX_WAIT_MS; left_ms > 0; left_ms -= 10) {
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        int result = bind(fd, (struct sockaddr *)&address, sizeof(address));
+        close(fd);
+        if (result == 0) {
+            return;
+        }
+        usleep(10000);
+    }
+    cr_assert(false, "somebody else listens on %s", fixture_ip);
+}
+
 void time_server_up_with(const char *clock, const char *options)
 {
+    await_free_address();
     char config[1024];
     snprintf(config, sizeof(config),
              "{ \"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"workers\": 1, "
