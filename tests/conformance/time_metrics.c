@@ -205,9 +205,9 @@ Test(time_metrics, drops_of_the_kernel_are_counted, .init = open_files, .fini = 
     }
     cr_assert_eq(kill(time_server.pid, SIGCONT), 0);
     http_await("/readyz", 200, "ok\n");
-    /* What was in the buffer is answered by now, or about to be. */
+    /* A datagram tells how many were dropped before it: it takes another one to hear of all. */
     int64_t tries = 0;
-    while (http_metric("nts_time_transport_receive_drops_total") == 0) {
+    while (http_metric("nts_time_transport_receive_drops_total") <= 1000) {
         cr_assert_lt(tries++, 1000);
         send(flood_fd, plain.data, plain.len, 0);
         usleep(5000);
@@ -215,7 +215,7 @@ Test(time_metrics, drops_of_the_kernel_are_counted, .init = open_files, .fini = 
     close(flood_fd);
     double drops = http_metric("nts_time_transport_receive_drops_total");
     double requests = http_metric("nts_time_requests_total");
-    cr_assert(drops > 1000 && drops < 5000, "%g", drops);
+    cr_assert_lt(drops, 5000);
     cr_assert_leq(drops + requests, 5002 + (double)tries);
 }
 
