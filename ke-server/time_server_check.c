@@ -4,6 +4,7 @@
 #include "client/ntp_client.h"
 #include "crypto/secret_mem.h"
 #include "time_servers.h"
+#include "watch_health.h"
 
 #include <inttypes.h>
 #include <openssl/rand.h>
@@ -86,9 +87,9 @@ static void *ask(void *argument)
 static void find_unfit(struct preflight *preflight, const struct question *question)
 {
     const struct ntp_header *header = &question->reply.header;
+    const struct watch_sample sample = {.leap = header->leap, .stratum = header->stratum};
     int64_t offset_ns = question->sample.offset_ns;
-    if (header->leap == NTP_LEAP_UNSYNCHRONISED || header->stratum == 0 ||
-        header->stratum > NTP_MAX_STRATUM) {
+    if (watch_judge_sample(&sample, 0) == WATCH_UNSYNCHRONISED) {
         preflight_find(preflight, question->level, PREFLIGHT_TIME_SERVER_CLOCK,
                        "%s says that it is not synchronised (leap %u, stratum %u)", question->text,
                        header->leap, header->stratum);

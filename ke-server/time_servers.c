@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -74,6 +75,12 @@ uint8_t time_server_reach_of(int family)
     default:
         return TIME_SERVER_UP;
     }
+}
+
+void time_server_format(char text[TIME_SERVER_TEXT_LEN], const char *name, uint16_t port)
+{
+    bool is_ipv6 = strchr(name, ':') != NULL;
+    snprintf(text, TIME_SERVER_TEXT_LEN, is_ipv6 ? "[%s]:%u" : "%s:%u", name, port);
 }
 
 bool time_server_is_same(const struct time_server *a, const struct time_server *b)

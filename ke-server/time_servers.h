@@ -13,7 +13,8 @@
 #define TIME_SERVERS_MAX         256
 #define TIME_SERVER_MAX_WEIGHT   1000000
 #define TIME_SERVER_NAME_MAX_LEN 253 /* a domain name as text (RFC 1035, section 2.3.4) */
-#define TIME_SERVER_WISH_MAX_LEN 255 /* what a client may send us */
+#define TIME_SERVER_TEXT_LEN     (TIME_SERVER_NAME_MAX_LEN + 10) /* "[" name "]:" port NUL */
+#define TIME_SERVER_WISH_MAX_LEN 255                             /* what a client may send us */
 
 /* The total of all weights must be a limit that random_below takes. */
 _Static_assert(TIME_SERVER_MAX_WEIGHT <= UINT32_MAX / TIME_SERVERS_MAX, "the weights add up");
@@ -53,6 +54,9 @@ int time_server_family(const char *name);
  * zone or brackets (not the unspecified one), or a domain name of letters, digits and hyphens
  * (A-labels, RFC 5891) without a trailing dot. */
 bool time_server_name_is_valid(const char *name);
+
+/* time_server_format writes name and port for people: `time.example:123`, `[2001:db8::1]:123`. */
+void time_server_format(char text[TIME_SERVER_TEXT_LEN], const char *name, uint16_t port);
 
 /* time_server_is_same tells whether two elements, of the lists before and after a reload, are about
  * one server: name, port and family. */

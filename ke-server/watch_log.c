@@ -4,25 +4,16 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-
-#define SERVER_TEXT_LEN (TIME_SERVER_NAME_MAX_LEN + 10) /* "[" name "]:" port NUL */
 
 struct place_text {
-    char server[SERVER_TEXT_LEN];
+    char server[TIME_SERVER_TEXT_LEN];
     char address[ADDRESS_TEXT_LEN];
 };
-
-static void format_server(char text[SERVER_TEXT_LEN], const struct time_server *server)
-{
-    bool is_ipv6 = strchr(server->name, ':') != NULL;
-    snprintf(text, SERVER_TEXT_LEN, is_ipv6 ? "[%s]:%u" : "%s:%u", server->name, server->port);
-}
 
 static struct place_text format_place(const struct watch_log_place *place)
 {
     struct place_text text;
-    format_server(text.server, place->server);
+    time_server_format(text.server, place->server->name, place->server->port);
     address_format(text.address, place->address);
     return text;
 }
@@ -59,16 +50,16 @@ void watch_log_key(const struct watch_log_place *place, const struct watch_verdi
 
 void watch_log_unresolved(const struct time_server *server, const char *reason)
 {
-    char text[SERVER_TEXT_LEN];
-    format_server(text, server);
+    char text[TIME_SERVER_TEXT_LEN];
+    time_server_format(text, server->name, server->port);
     log_warning("time_server.down", "server=%s address=none key=none reason=%s detail=\"%s\"", text,
                 watch_outcome_label(WATCH_UNRESOLVED), reason);
 }
 
 void watch_log_resolved(const struct time_server *server, size_t num_addresses)
 {
-    char text[SERVER_TEXT_LEN];
-    format_server(text, server);
+    char text[TIME_SERVER_TEXT_LEN];
+    time_server_format(text, server->name, server->port);
     log_info("time_server.resolved", "server=%s addresses=%zu", text, num_addresses);
 }
 
@@ -105,9 +96,9 @@ static const char *reach_text(uint8_t reach)
 
 void watch_log_status(const struct time_server *server, const struct watch_report *report)
 {
-    char text[SERVER_TEXT_LEN];
+    char text[TIME_SERVER_TEXT_LEN];
     char line[1000];
-    format_server(text, server);
+    time_server_format(text, server->name, server->port);
     int len = snprintf(line, sizeof(line), "server=%s up=%s addresses=%zu addresses_up=%zu", text,
                        reach_text(report->reach), report->num_addresses, report->num_up);
     if (report->num_missing_keys > 0) {

@@ -2,17 +2,6 @@
 
 #include "base/clock_time.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#define SERVER_LABEL_LEN (TIME_SERVER_NAME_MAX_LEN + 10) /* "[" name "]:" port NUL */
-
-static void format_server(char text[SERVER_LABEL_LEN], const struct watch_report *report)
-{
-    bool is_ipv6 = strchr(report->name, ':') != NULL;
-    snprintf(text, SERVER_LABEL_LEN, is_ipv6 ? "[%s]:%u" : "%s:%u", report->name, report->port);
-}
-
 static double addresses(const struct watch_report *report)
 {
     return (double)report->num_addresses;
@@ -72,8 +61,8 @@ static void write_gauge(struct metrics_page *page, struct server_watch *watch,
     struct watch_report report;
     metrics_family(page, &gauge->family);
     for (size_t i = 0; server_watch_report(watch, i, &report); i++) {
-        char server[SERVER_LABEL_LEN];
-        format_server(server, &report);
+        char server[TIME_SERVER_TEXT_LEN];
+        time_server_format(server, report.name, report.port);
         if (report.has_sample || !gauge->needs_sample) {
             metrics_value(page, METRIC_LABELS({"server", server}), gauge->value(&report));
         }
@@ -91,8 +80,8 @@ void watch_metrics_write(struct metrics_page *page, struct server_watch *watch)
                                            "Requests to the time server, with those sent again in "
                                            "place of one lost, by what came of them"});
     for (size_t i = 0; server_watch_report(watch, i, &report); i++) {
-        char server[SERVER_LABEL_LEN];
-        format_server(server, &report);
+        char server[TIME_SERVER_TEXT_LEN];
+        time_server_format(server, report.name, report.port);
         for (size_t outcome = 0; outcome < WATCH_NUM_OUTCOMES; outcome++) {
             metrics_count(
                 page,
