@@ -124,13 +124,14 @@ static void publish_to(struct server *server, struct worker *worker)
 static enum nts_status start_workers(struct server *server, struct error *error)
 {
     watchdog_open(&server->watchdog);
-    for (; server->num_running < server->num_workers; server->num_running++) {
+    while (server->num_running < server->num_workers) {
         struct worker *worker = &server->workers[server->num_running];
         publish_to(server, worker);
         enum nts_status status = worker_start(worker, error);
         if (status != NTS_OK) {
             return status;
         }
+        server->num_running++; /* from here on, join_workers waits for it */
         if (!watchdog_add(&server->watchdog, &worker->heartbeat.turns, worker->wake_fd)) {
             return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
         }
