@@ -1,6 +1,7 @@
 #include "ke_config.h"
 
 #include "crypto/aead.h"
+#include "metrics/metrics_server.h"
 #include "runtime/handover.h"
 #include "runtime/log.h"
 #include "runtime/syscall_filter.h"
@@ -313,13 +314,7 @@ static const struct option_row rows[] = {
      .default_json = "1000",
      .unit = "ms",
      .help = "time that a client has to take the response and close"},
-    {.name = "metrics",
-     .type = OPTION_ADDRESS,
-     .offset = FIELD(metrics),
-     .min = 9124,
-     .default_json = "null",
-     .needs_restart = true,
-     .help = "TCP address to serve `/metrics`, `/healthz` and `/readyz` on, by HTTP"},
+    METRICS_OPTION_ROW(offsetof(struct ke_config, metrics), 9124),
     {.name = "handshake_patience_ms",
      .type = OPTION_INT,
      .offset = FIELD(handshake_patience_ms),
@@ -330,15 +325,7 @@ static const struct option_row rows[] = {
      .help = "under overload, time after which a client that waits for its handshake is dropped; "
              "the newest ones are served first"},
     SOURCE_OPTION_ROWS(FIELD(sources), "connections"),
-    {.name = "handover",
-     .type = OPTION_PATH,
-     .offset = FIELD(handover),
-     .default_json = "null",
-     .check = handover_check_path,
-     .needs_restart = true,
-     .help =
-         "Unix socket at which a server that is started anew finds the one that runs, and takes "
-         "over from it without a gap"},
+    HANDOVER_OPTION_ROW(offsetof(struct ke_config, handover)),
     {.name = "user",
      .type = OPTION_STRING,
      .offset = FIELD(user),
@@ -354,14 +341,7 @@ static const struct option_row rows[] = {
      .default_json = "\"info\"",
      .choices = log_level_names,
      .help = "least urgent level to log"},
-    {.name = "log_format",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(log_format),
-     .default_json = "\"human\"",
-     .choices = log_format_names,
-     .help =
-         "how the log is written: `time level event key=value` for people, or one JSON object a "
-         "line"},
+    LOG_FORMAT_OPTION_ROW(offsetof(struct ke_config, log_format)),
 };
 
 const struct option_table ke_config_table = {rows, ROWS(rows), sizeof(struct ke_config)};

@@ -1,6 +1,7 @@
 #include "time_config.h"
 
 #include "base/cursor.h"
+#include "metrics/metrics_server.h"
 #include "runtime/handover.h"
 #include "runtime/log.h"
 #include "runtime/syscall_filter.h"
@@ -219,23 +220,9 @@ static const struct option_row time_rows[] = {
      .default_json = "4096",
      .unit = "KiB",
      .help = "receive buffer of each socket; more than `net.core.rmem_max` needs CAP_NET_ADMIN"},
-    {.name = "metrics",
-     .type = OPTION_ADDRESS,
-     TIME_FIELD(metrics),
-     .min = 9123,
-     .default_json = "null",
-     .needs_restart = true,
-     .help = "TCP address to serve `/metrics`, `/healthz` and `/readyz` on, by HTTP"},
+    METRICS_OPTION_ROW(offsetof(struct time_config, metrics), 9123),
     SOURCE_OPTION_ROWS(offsetof(struct time_config, sources), "NTP requests"),
-    {.name = "handover",
-     .type = OPTION_PATH,
-     TIME_FIELD(handover),
-     .default_json = "null",
-     .check = handover_check_path,
-     .needs_restart = true,
-     .help =
-         "Unix socket at which a server that is started anew finds the one that runs, and takes "
-         "over from it without a gap"},
+    HANDOVER_OPTION_ROW(offsetof(struct time_config, handover)),
     {.name = "user",
      .type = OPTION_STRING,
      TIME_FIELD(user),
@@ -251,14 +238,7 @@ static const struct option_row time_rows[] = {
      .choices = log_level_names,
      .default_json = "\"info\"",
      .help = "the least urgent level that is logged"},
-    {.name = "log_format",
-     .type = OPTION_CHOICE,
-     TIME_FIELD(log_format),
-     .default_json = "\"human\"",
-     .choices = log_format_names,
-     .help =
-         "how the log is written: `time level event key=value` for people, or one JSON object a "
-         "line"},
+    LOG_FORMAT_OPTION_ROW(offsetof(struct time_config, log_format)),
 };
 
 const struct option_table time_config_table = {

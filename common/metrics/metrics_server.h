@@ -21,6 +21,15 @@
  */
 #define METRICS_SERVER_DESCRIPTORS (METRICS_MAX_CONNECTIONS + 8)
 
+/* The row of an option table for the address to serve on (a union net_address, of no family for
+ * none) at `OFFSET`, and PORT if none is given. */
+#define METRICS_OPTION_ROW(OFFSET, PORT)                                                           \
+    {                                                                                              \
+        .name = "metrics", .type = OPTION_ADDRESS, .offset = (OFFSET), .min = (PORT),              \
+        .default_json = "null", .needs_restart = true,                                             \
+        .help = "TCP address to serve `/metrics`, `/healthz` and `/readyz` on, by HTTP"            \
+    }
+
 enum metrics_phase { METRICS_STARTING, METRICS_SERVING, METRICS_STOPPING };
 
 /* Who knows what there is to tell. Called on the metrics thread, one call at a time, and only while

@@ -56,6 +56,15 @@ enum handover_event {
     HANDOVER_RELEASED, /* the old server has let go of the sockets: they are ours alone */
 };
 
+/* The row of an option table for a path (a const char *, NULL for none) at `OFFSET`. */
+#define HANDOVER_OPTION_ROW(OFFSET)                                                                \
+    {                                                                                              \
+        .name = "handover", .type = OPTION_PATH, .offset = (OFFSET), .default_json = "null",       \
+        .check = handover_check_path, .needs_restart = true,                                       \
+        .help = "Unix socket at which a server that is started anew finds the one that runs, and " \
+                "takes over from it without a gap"                                                 \
+    }
+
 /* handover_check_path is the check of the option's row: what fits into a socket's address. */
 const char *handover_check_path(const void *field);
 

@@ -34,6 +34,15 @@ enum log_format { LOG_FORMAT_HUMAN, LOG_FORMAT_JSON };
 extern const char *const log_level_names[];
 extern const char *const log_format_names[];
 
+/* The row of an option table for a format (an int) at `OFFSET`. */
+#define LOG_FORMAT_OPTION_ROW(OFFSET)                                                              \
+    {                                                                                              \
+        .name = "log_format", .type = OPTION_CHOICE, .offset = (OFFSET),                           \
+        .choices = log_format_names, .default_json = "\"human\"",                                  \
+        .help = "how the log is written: `time level event key=value` for people, or one JSON "    \
+                "object a line"                                                                    \
+    }
+
 /* log_level_priority returns the syslog priority of a level. */
 int log_level_priority(enum log_level level);
 
