@@ -1,24 +1,24 @@
 /* nts-ke-server: hands out NTS cookies over TLS (RFC 8915, section 4). The control thread: start,
- * reload, stop. What serves clients is in worker.c. */
+ * reload, stop. What serves clients is in net/ke_worker.c. */
 #include "base/clock_time.h"
 #include "crypto/boringssl.h"
 #include "crypto/secret_mem.h"
-#include "ke_check.h"
-#include "ke_counters.h"
-#include "ke_limits.h"
-#include "ke_metrics.h"
-#include "listening.h"
-#include "live_files.h"
-#include "runtime/command_line.h"
-#include "runtime/control.h"
-#include "runtime/handover.h"
-#include "runtime/log.h"
-#include "runtime/sandbox.h"
-#include "runtime/service_manager.h"
-#include "runtime/syscall_filter.h"
-#include "runtime/watchdog.h"
-#include "server_watch.h"
-#include "worker.h"
+#include "ke-server/config/ke_check.h"
+#include "ke-server/config/ke_limits.h"
+#include "ke-server/config/live_files.h"
+#include "ke-server/metrics/ke_counters.h"
+#include "ke-server/metrics/ke_metrics.h"
+#include "ke-server/net/ke_worker.h"
+#include "ke-server/net/listening.h"
+#include "ke-server/watch/server_watch.h"
+#include "log/log.h"
+#include "process/command_line.h"
+#include "process/control.h"
+#include "process/handover.h"
+#include "process/sandbox.h"
+#include "process/service_manager.h"
+#include "process/syscall_filter.h"
+#include "process/watchdog.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ struct server {
     int *listen_fds; /* of all workers, which close them at their end */
     size_t num_listen_fds;
     struct watchdog watchdog;
-    struct worker *workers;
+    struct ke_worker *workers;
     size_t num_workers;
     size_t num_running;
     struct ke_metrics metrics;
@@ -68,10 +68,10 @@ static enum nts_status open_worker(struct server *server, size_t number, size_t 
     if (listeners == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    struct worker *worker = &server->workers[number];
-    server->num_workers++; /* from here on, worker_close cleans up */
-    enum nts_status status = worker_init(worker, listeners, 0, (size_t)config->max_connections,
-                                         &server->gate, server->done_fd, error);
+    struct ke_worker *worker = &server->workers[number];
+    server->num_workers++; /* from here on, ke_worker_close cleans up */
+    enum nts_status status = ke_worker_init(worker, listeners, 0, (size_t)config->max_connections,
+                                            &server->gate, server->done_fd, error);
     return status == NTS_OK ? listening_listeners(listeners, &worker->num_listeners,
                                                   &server->listening, number, num, error)
                             : status;
@@ -115,19 +115,19 @@ static void warn_of_weaknesses(const struct server *server)
     }
 }
 
-static void publish_to(struct server *server, struct worker *worker)
+static void publish_to(struct server *server, struct ke_worker *worker)
 {
     struct live_files *files = &server->files;
-    worker_publish(worker, files->settings, files->certificates.contexts, files->keyring.ring);
+    ke_worker_publish(worker, files->settings, files->certificates.contexts, files->keyring.ring);
 }
 
 static enum nts_status start_workers(struct server *server, struct error *error)
 {
     watchdog_open(&server->watchdog);
     while (server->num_running < server->num_workers) {
-        struct worker *worker = &server->workers[server->num_running];
+        struct ke_worker *worker = &server->workers[server->num_running];
         publish_to(server, worker);
-        enum nts_status status = worker_start(worker, error);
+        enum nts_status status = ke_worker_start(worker, error);
         if (status != NTS_OK) {
             return status;
         }
@@ -256,10 +256,10 @@ static void publish(struct server *server)
     server_watch_publish(&server->watch, server->files.settings, server->files.keyring.ring);
 }
 
-static void request_stop(struct server *server, enum worker_stop stop)
+static void request_stop(struct server *server, enum ke_worker_stop stop)
 {
     for (size_t i = 0; i < server->num_running; i++) {
-        worker_request_stop(&server->workers[i], stop);
+        ke_worker_request_stop(&server->workers[i], stop);
     }
 }
 
@@ -299,7 +299,7 @@ static void look_after_workers(struct server *server)
     size_t num_alive = 0;
     for (size_t i = 0; i < server->num_running; i++) {
         num_alive += heartbeat_look(&server->workers[i].heartbeat, mono_time_ns()) ? 1 : 0;
-        worker_wake(&server->workers[i]);
+        ke_worker_wake(&server->workers[i]);
     }
     atomic_store(&server->metrics.num_alive, num_alive);
 }
@@ -313,7 +313,7 @@ static bool look_at_handover(struct server *server)
                                          .is_fit = true};
     enum handover_event event = handover_look(&server->handover, &offer);
     for (size_t i = 0; event == HANDOVER_RELEASED && i < server->num_running; i++) {
-        worker_look_again(&server->workers[i]);
+        ke_worker_look_again(&server->workers[i]);
     }
     return event == HANDOVER_END;
 }
@@ -322,7 +322,7 @@ static bool look_at_handover(struct server *server)
 static void close_handover(struct server *server)
 {
     for (size_t i = 0; i < server->num_running; i++) {
-        if (!worker_has_let_go(&server->workers[i])) {
+        if (!ke_worker_has_let_go(&server->workers[i])) {
             return;
         }
     }
@@ -332,7 +332,7 @@ static void close_handover(struct server *server)
 /* Until every worker has ended. The first signal to stop is a polite one. */
 static void run(struct server *server)
 {
-    enum worker_stop stopping = WORKER_RUN;
+    enum ke_worker_stop stopping = WORKER_RUN;
     uint64_t num_ended = 0;
     while (num_ended < server->num_running) {
         /* A reload may change the descriptors of the files. */
@@ -390,7 +390,7 @@ static int join_workers(struct server *server)
     int exit_status = EXIT_SUCCESS;
     for (size_t i = 0; i < server->num_running; i++) {
         struct error error;
-        if (worker_join(&server->workers[i], &error) != NTS_OK) {
+        if (ke_worker_join(&server->workers[i], &error) != NTS_OK) {
             log_error("ke.worker_failed", "worker=%zu reason=\"%s\"", i, error.text);
             exit_status = EXIT_FAILURE;
         }
@@ -403,7 +403,7 @@ static void close_server(struct server *server)
     metrics_server_close(&server->metrics.server); /* it reads what goes now */
     server_watch_close(&server->watch);
     for (size_t i = 0; i < server->num_workers; i++) {
-        worker_close(&server->workers[i]);
+        ke_worker_close(&server->workers[i]);
     }
     free(server->workers);
     source_gate_close(&server->gate);

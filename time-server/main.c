@@ -1,15 +1,15 @@
 /* nts-time-server: answers NTP and NTS-protected NTP; holds no certificate and no client state. */
-#include "server.h"
+#include "time-server/server.h"
 
 #include "base/clock_time.h"
 #include "crypto/boringssl.h"
 #include "crypto/secret_mem.h"
-#include "runtime/command_line.h"
-#include "runtime/control.h"
-#include "runtime/log.h"
-#include "runtime/sandbox.h"
-#include "runtime/service_manager.h"
-#include "time_check.h"
+#include "log/log.h"
+#include "process/command_line.h"
+#include "process/control.h"
+#include "process/sandbox.h"
+#include "process/service_manager.h"
+#include "time-server/config/time_check.h"
 
 #include <unistd.h>
 

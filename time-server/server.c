@@ -1,13 +1,13 @@
-#include "server.h"
+#include "time-server/server.h"
 
 #include "base/clock_time.h"
-#include "runtime/log.h"
-#include "runtime/sandbox.h"
-#include "runtime/service_manager.h"
-#include "server_sockets.h"
-#include "time_metrics.h"
-#include "time_syscalls.h"
-#include "udp_socket.h"
+#include "log/log.h"
+#include "process/sandbox.h"
+#include "process/service_manager.h"
+#include "time-server/metrics/time_metrics.h"
+#include "time-server/transport/server_sockets.h"
+#include "time-server/transport/time_syscalls.h"
+#include "time-server/transport/udp_socket.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -80,7 +80,7 @@ static void publish_keyring(struct time_server *server)
     for (size_t i = 0; i < server->num_workers; i++) {
         snapshot_publish(&server->workers[i].keyring, &server->keyring.ring->snapshot);
         if (i < server->num_running) {
-            worker_wake(&server->workers[i]);
+            time_worker_wake(&server->workers[i]);
         }
     }
     /* Only now: what the log says is what the next request meets. */
@@ -117,11 +117,11 @@ static enum nts_status create_workers(struct time_server *server, struct error *
     }
     int cpu = -1;
     for (; server->num_workers < num; server->num_workers++) {
-        struct worker *worker = &server->workers[server->num_workers];
+        struct time_worker *worker = &server->workers[server->num_workers];
         do {
             cpu++;
         } while (one_per_cpu && !CPU_ISSET((size_t)cpu, &cpus));
-        *worker = (struct worker){
+        *worker = (struct time_worker){
             .number = server->num_workers,
             .cpu = one_per_cpu ? cpu : -1,
             .clock_board = &server->clock_board,
@@ -234,7 +234,7 @@ static enum nts_status start_on(struct time_server *server, const struct transpo
     server->transport = transport;
     for (size_t i = 0; i < server->num_workers; i++) {
         server->workers[i].transport = transport;
-        enum nts_status status = worker_start(&server->workers[i], error);
+        enum nts_status status = time_worker_start(&server->workers[i], error);
         if (status != NTS_OK) {
             return status;
         }
@@ -262,7 +262,7 @@ static enum nts_status watch_workers(struct time_server *server, struct error *e
 {
     watchdog_open(&server->watchdog);
     for (size_t i = 0; i < server->num_workers; i++) {
-        const struct worker *worker = &server->workers[i];
+        const struct time_worker *worker = &server->workers[i];
         if (!watchdog_add(&server->watchdog, &worker->heartbeat.turns, worker->sockets.wake_fd)) {
             return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
         }
@@ -414,7 +414,7 @@ static void look_after_workers(struct time_server *server)
     size_t num_alive = 0;
     for (size_t i = 0; i < server->num_running; i++) {
         num_alive += heartbeat_look(&server->workers[i].heartbeat, mono_time_ns()) ? 1 : 0;
-        worker_wake(&server->workers[i]);
+        time_worker_wake(&server->workers[i]);
     }
     atomic_store(&server->num_alive, num_alive);
 }
@@ -490,11 +490,11 @@ bool time_server_look_at_handover(struct time_server *server)
 void time_server_close(struct time_server *server)
 {
     while (server->num_running > 0) {
-        worker_stop(&server->workers[--server->num_running]);
+        time_worker_stop(&server->workers[--server->num_running]);
     }
     metrics_server_close(&server->metrics); /* it reads what goes now */
     for (size_t i = 0; i < server->num_workers; i++) {
-        worker_close(&server->workers[i]);
+        time_worker_close(&server->workers[i]);
         snapshot_slot_clear(&server->workers[i].keyring);
         snapshot_slot_clear(&server->workers[i].settings);
         close(server->workers[i].sockets.wake_fd);

@@ -3,13 +3,13 @@
 #ifndef NTS_TIME_SERVER_H
 #define NTS_TIME_SERVER_H
 
-#include "clock_source.h"
 #include "metrics/metrics_server.h"
-#include "runtime/handover.h"
-#include "runtime/watchdog.h"
+#include "process/handover.h"
+#include "process/watchdog.h"
 #include "service/keyring_service.h"
-#include "time_config.h"
-#include "worker.h"
+#include "time-server/clock/clock_source.h"
+#include "time-server/config/time_config.h"
+#include "time-server/time_worker.h"
 
 struct time_server {
     const char *config_path;
@@ -29,7 +29,7 @@ struct time_server {
     struct handover handover;
     int *fds; /* of all workers; what a worker serves lies together */
     size_t num_fds;
-    struct worker *workers;
+    struct time_worker *workers;
     size_t num_workers;
     size_t num_running;
     const struct transport_ops *transport;

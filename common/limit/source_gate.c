@@ -2,7 +2,7 @@
 
 #include "base/clock_time.h"
 #include "crypto/random.h"
-#include "runtime/log.h"
+#include "log/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
 #ifndef NTS_LIMIT_SOURCE_OPTIONS_H
 #define NTS_LIMIT_SOURCE_OPTIONS_H
 
+#include "config/config.h"
 #include "limit/source_budget.h"
-#include "runtime/config.h"
 
 #include <stddef.h>
 

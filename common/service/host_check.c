@@ -1,8 +1,8 @@
 #include "service/host_check.h"
 
-#include "runtime/listen.h"
-#include "runtime/port_owner.h"
-#include "runtime/ring.h"
+#include "net/listen.h"
+#include "net/port_owner.h"
+#include "net/ring.h"
 
 #include <errno.h>
 #include <stdio.h>

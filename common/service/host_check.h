@@ -3,7 +3,7 @@
 #define NTS_SERVICE_HOST_CHECK_H
 
 #include "base/address.h"
-#include "runtime/config.h"
+#include "config/config.h"
 #include "service/preflight.h"
 
 /* host_check_io_uring: kernel and io_uring. `level` is how bad it is when they will not do. */

@@ -3,7 +3,7 @@
 #include "base/clock_time.h"
 #include "crypto/secret_mem.h"
 #include "keys/keyring_file.h"
-#include "runtime/sandbox.h"
+#include "process/sandbox.h"
 
 #include <assert.h>
 #include <errno.h>

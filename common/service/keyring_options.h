@@ -2,7 +2,7 @@
 #ifndef NTS_SERVICE_KEYRING_OPTIONS_H
 #define NTS_SERVICE_KEYRING_OPTIONS_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 #include <stddef.h>
 

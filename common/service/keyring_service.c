@@ -1,8 +1,8 @@
 #include "service/keyring_service.h"
 
 #include "base/clock_time.h"
-#include "runtime/log.h"
-#include "runtime/reminder.h"
+#include "log/log.h"
+#include "log/reminder.h"
 
 #include <inttypes.h>
 #include <stdio.h>

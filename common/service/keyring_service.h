@@ -4,9 +4,9 @@
 #ifndef NTS_SERVICE_KEYRING_SERVICE_H
 #define NTS_SERVICE_KEYRING_SERVICE_H
 
-#include "keys/keyring_watch.h"
-#include "runtime/counter.h"
+#include "base/counter.h"
 #include "service/keyring_options.h"
+#include "service/keyring_watch.h"
 
 #include <pthread.h>
 

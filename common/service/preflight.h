@@ -4,7 +4,7 @@
 #ifndef NTS_SERVICE_PREFLIGHT_H
 #define NTS_SERVICE_PREFLIGHT_H
 
-#include "runtime/log.h"
+#include "log/log.h"
 
 /* One row is the finding, its name in the log, and what to do about it. */
 #define PREFLIGHT_TABLE(X)                                                                         \

@@ -1,5 +1,5 @@
-#include "destination.h"
-#include "source_net.h"
+#include "load/destination.h"
+#include "load/source_net.h"
 
 #include <criterion/criterion.h>
 

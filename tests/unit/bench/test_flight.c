@@ -1,4 +1,4 @@
-#include "flight.h"
+#include "load/flight.h"
 
 #include <criterion/criterion.h>
 

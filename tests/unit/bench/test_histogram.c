@@ -1,4 +1,4 @@
-#include "histogram.h"
+#include "load/histogram.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* light_tls against BoringSSL's server, without a network. */
-#include "light_tls.h"
+#include "load/light_tls.h"
 
 #include "base/cursor.h"
 #include "crypto/boringssl.h"

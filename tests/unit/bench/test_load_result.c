@@ -1,4 +1,4 @@
-#include "load_result.h"
+#include "load/load_result.h"
 
 #include "base/clock_time.h"
 

@@ -1,4 +1,4 @@
-#include "mix.h"
+#include "load/mix.h"
 
 #include <criterion/criterion.h>
 

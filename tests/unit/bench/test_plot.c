@@ -1,4 +1,4 @@
-#include "plot.h"
+#include "load/plot.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-#include "ramp.h"
-#include "schedule.h"
+#include "load/ramp.h"
+#include "load/schedule.h"
 
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-#include "request_pool.h"
+#include "load/request_pool.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

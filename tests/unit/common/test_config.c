@@ -1,4 +1,4 @@
-#include "runtime/config.h"
+#include "config/config.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* What keyring_watch's own tests leave open: several files, in directories that they share or not.
  */
-#include "runtime/file_watch.h"
+#include "process/file_watch.h"
 #include "support/scratch.h"
 
 #include <poll.h>

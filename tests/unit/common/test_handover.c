@@ -1,5 +1,5 @@
 /* Two servers at one Unix socket: the old one is a process of its own, as it is in life. */
-#include "runtime/handover.h"
+#include "process/handover.h"
 
 #include "support/scratch.h"
 

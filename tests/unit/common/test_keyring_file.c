@@ -1,7 +1,7 @@
 #include "base/clock_time.h"
 #include "keys/envelope.h"
 #include "keys/keyring_signature.h"
-#include "keys/keyring_watch.h"
+#include "service/keyring_watch.h"
 #include "support/octets.h"
 
 #include <poll.h>

@@ -1,5 +1,5 @@
-#include "runtime/log.h"
-#include "runtime/log_line.h"
+#include "log/log.h"
+#include "log/log_line.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

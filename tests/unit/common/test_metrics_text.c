@@ -1,6 +1,6 @@
 #include "metrics/health.h"
 #include "metrics/metrics_text.h"
-#include "runtime/heartbeat.h"
+#include "process/heartbeat.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Sockets that were handed over, and how they are shared out. */
-#include "runtime/listen_plan.h"
-#include "runtime/log.h"
+#include "log/log.h"
+#include "net/listen_plan.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

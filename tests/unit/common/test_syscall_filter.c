@@ -1,6 +1,6 @@
-#include "runtime/syscall_filter.h"
+#include "process/syscall_filter.h"
 
-#include "runtime/sanitized.h"
+#include "process/sanitized.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
-#include "runtime/watchdog.h"
+#include "process/watchdog.h"
 
 #include "base/clock_time.h"
-#include "runtime/service_manager.h"
+#include "process/service_manager.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

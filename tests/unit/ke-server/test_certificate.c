@@ -1,9 +1,9 @@
 /* What is accepted as a certificate with its key, and what is said of the rest. */
 #include "base/clock_time.h"
-#include "certificate.h"
+#include "ke-server/tls/certificate.h"
+#include "ke-server/tls/tls_context.h"
 #include "support/make_certificate.h"
 #include "support/scratch.h"
-#include "tls_context.h"
 
 #define CERTIFICATE_TEST(name) Test(certificate, name, .init = scratch_make, .fini = scratch_remove)
 

@@ -1,4 +1,4 @@
-#include "certificate_choice.h"
+#include "ke-server/tls/certificate_choice.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

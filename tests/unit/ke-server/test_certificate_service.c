@@ -1,7 +1,7 @@
 /* How the service goes about changes, refusals and time. That it hears of changes by itself is for
  * the conformance tests: here its clocks are set instead of waited for. */
 #include "base/clock_time.h"
-#include "certificate_service.h"
+#include "ke-server/tls/certificate_service.h"
 #include "support/make_certificate.h"
 #include "support/scratch.h"
 

@@ -1,4 +1,4 @@
-#include "handshake_counters.h"
+#include "ke-server/metrics/handshake_counters.h"
 
 #include "base/clock_time.h"
 

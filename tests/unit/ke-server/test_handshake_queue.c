@@ -1,4 +1,4 @@
-#include "handshake_queue.h"
+#include "ke-server/net/handshake_queue.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The messages of the ke-server, octet by octet. */
 #include "base/hex.h"
-#include "response.h"
+#include "ke-server/protocol/response.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

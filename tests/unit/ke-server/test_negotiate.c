@@ -1,6 +1,6 @@
 /* The negotiation of the ke-server, record by record, without a socket. */
 #include "base/hex.h"
-#include "negotiate.h"
+#include "ke-server/protocol/negotiate.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "passed_sockets.h"
+#include "ke-server/net/passed_sockets.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

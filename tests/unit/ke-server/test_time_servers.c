@@ -1,5 +1,5 @@
 /* The choice of the time server that a client is sent to. */
-#include "time_servers.h"
+#include "ke-server/protocol/time_servers.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

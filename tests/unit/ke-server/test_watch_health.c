@@ -1,5 +1,5 @@
 /* What the watch makes of the answers of a time server. */
-#include "watch_health.h"
+#include "ke-server/watch/watch_health.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

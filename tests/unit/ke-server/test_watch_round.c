@@ -1,5 +1,5 @@
 /* A round of requests to a time server that the test plays. */
-#include "watch_round.h"
+#include "ke-server/watch/watch_round.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

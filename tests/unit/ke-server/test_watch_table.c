@@ -1,5 +1,5 @@
 /* What the watch knows of the servers, and what it publishes. */
-#include "watch_table.h"
+#include "ke-server/watch/watch_table.h"
 
 #include "base/clock_time.h"
 

@@ -3,8 +3,8 @@
 #ifndef NTS_UNIT_ANSWER_SUPPORT_H
 #define NTS_UNIT_ANSWER_SUPPORT_H
 
-#include "answer.h"
 #include "base/clock_time.h"
+#include "time-server/protocol/answer.h"
 
 #define NOW_NS (INT64_C(1795305600) * NS_PER_S)
 #define NOW_S  (NOW_NS / NS_PER_S)

@@ -1,6 +1,6 @@
 #include "base/clock_time.h"
-#include "clock_state.h"
-#include "time_config.h"
+#include "time-server/clock/clock_state.h"
+#include "time-server/config/time_config.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* Parsing alone; the rows of the matrix are proven against the running server elsewhere. */
-#include "request.h"
 #include "support/octets.h"
+#include "time-server/protocol/request.h"
 
 #define H                                                                                          \
     "2300062000000000000000000000000000000000000000000000000000000000000000000000000001234567"     \

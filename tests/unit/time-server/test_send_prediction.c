@@ -1,4 +1,4 @@
-#include "send_prediction.h"
+#include "time-server/protocol/send_prediction.h"
 
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-#include "time_syscalls.h"
+#include "time-server/transport/time_syscalls.h"
 
 #include <criterion/criterion.h>
 

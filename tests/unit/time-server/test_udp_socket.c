@@ -1,5 +1,5 @@
 /* The sockets of a time server, its own and those that it was handed. */
-#include "udp_socket.h"
+#include "time-server/transport/udp_socket.h"
 
 #include <criterion/criterion.h>
 #include <unistd.h>

@@ -1,0 +1,28 @@
+#include "ke-server/config/ke_limits.h"
+
+#include "ke-server/watch/server_watch.h"
+#include "metrics/metrics_server.h"
+
+#include <sched.h>
+
+#define SPARE_DESCRIPTORS 64
+
+size_t ke_num_workers(const struct ke_config *config)
+{
+    cpu_set_t cpus;
+    if (config->workers > 0) {
+        return (size_t)config->workers;
+    }
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) {
+        return 1;
+    }
+    return (size_t)CPU_COUNT(&cpus);
+}
+
+size_t ke_descriptors_needed(const struct ke_config *config, size_t num_listeners)
+{
+    /* A worker has its connections, its listeners, a ring, and an eventfd. */
+    return ke_num_workers(config) * ((size_t)config->max_connections + num_listeners + 2) +
+           (config->metrics.sa.sa_family != AF_UNSPEC ? METRICS_SERVER_DESCRIPTORS : 0) +
+           SERVER_WATCH_DESCRIPTORS + SPARE_DESCRIPTORS;
+}

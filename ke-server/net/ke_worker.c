@@ -1,0 +1,475 @@
+#include "ke-server/net/ke_worker.h"
+
+#include "base/clock_time.h"
+#include "ke-server/net/client_socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define NUM_SQES        512
+#define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
+
+/* Twice the handshakes: enough to choose the newest from. */
+#define ACCEPTS_PER_TURN (2 * CONNECTION_HANDSHAKES_PER_TURN)
+
+static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
+                                     IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
+
+enum nts_status ke_worker_init(struct ke_worker *worker, struct listener *listeners,
+                               size_t num_listeners, size_t max_connections,
+                               struct source_gate *gate, int done_fd, struct error *error)
+{
+    worker->listeners = listeners;
+    worker->num_listeners = num_listeners;
+    worker->max_connections = max_connections;
+    worker->gate = gate;
+    worker->done_fd = done_fd;
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC);
+    if (worker->wake_fd < 0 || sem_init(&worker->started, 0, 0) != 0) {
+        return error_set(error, NTS_ERR_SYSTEM, "cannot prepare a worker: %s", strerror(errno));
+    }
+    return NTS_OK;
+}
+
+/* An eventfd takes 2^64 - 2 wake-ups before a write could fail. */
+static void notify(int event_fd)
+{
+    uint64_t one = 1;
+    if (write(event_fd, &one, sizeof(one)) < 0) {
+        return;
+    }
+}
+
+void ke_worker_publish(struct ke_worker *worker, struct ke_settings *settings,
+                       struct tls_contexts *tls, struct keyring *keyring)
+{
+    if (settings != NULL) {
+        snapshot_publish(&worker->settings, &settings->snapshot);
+    }
+    if (tls != NULL) {
+        snapshot_publish(&worker->tls, &tls->snapshot);
+    }
+    if (keyring != NULL) {
+        snapshot_publish(&worker->keyring, &keyring->snapshot);
+    }
+    notify(worker->wake_fd);
+}
+
+static void start_accept(struct ke_worker *worker, uint32_t index)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
+    io_uring_prep_accept(sqe, worker->listeners[index].fd, NULL, NULL, SOCK_CLOEXEC);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_ACCEPT, index));
+    worker->listeners[index].resume_at_ns = 0;
+    worker->listeners[index].is_accepting = true;
+    worker->num_accepting++;
+}
+
+static void cancel_accept(struct ke_worker *worker, uint32_t index)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
+    io_uring_prep_cancel64(sqe, ring_user_data(TAG_ACCEPT, index), 0);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_CANCEL, index));
+}
+
+static void start_wake(struct ke_worker *worker)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
+    io_uring_prep_read(sqe, worker->wake_fd, &worker->wake_count, sizeof(worker->wake_count), 0);
+    io_uring_sqe_set_data64(sqe, ring_user_data(TAG_WAKE, 0));
+}
+
+/* Whether a client may have a connection; who may not is sent away. Before TLS, and without asking
+ * for the address when it makes no difference. */
+static bool admit(struct ke_worker *worker, const struct ke_service *service, int fd)
+{
+    const struct source_policy *policy = &service->settings->sources;
+    union net_address peer = {0};
+    socklen_t len = sizeof(peer);
+    if (source_policy_is_open_to_all(policy)) {
+        return true;
+    }
+    if (getpeername(fd, &peer.sa, &len) != 0) {
+        close(fd); /* it has gone already */
+        return false;
+    }
+    switch (source_gate_judge(worker->gate, policy, ip_bits_of(&peer), service->now_ns)) {
+    case SOURCE_OVER_BUDGET:
+        count_event(service->counters, KE_EVENT_LIMITED);
+        break;
+    case SOURCE_REFUSED:
+        count_event(service->counters, KE_EVENT_SOURCE_REFUSED);
+        break;
+    case SOURCE_ADMITTED:
+        return true;
+    }
+    client_socket_reset(fd);
+    return false;
+}
+
+static void take_client(struct ke_worker *worker, const struct ke_service *service,
+                        const struct listener *listener, int fd)
+{
+    if (admit(worker, service, fd)) {
+        connection_accept(&worker->connections, service, fd, listener->family);
+    }
+}
+
+/* What has come to the queue before the accept was cancelled, and woke nobody any more. */
+static void take_rest(struct ke_worker *worker, const struct ke_service *service,
+                      const struct listener *listener)
+{
+    for (size_t num = 0; num < worker->max_connections; num++) {
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) {
+            return;
+        }
+        take_client(worker, service, listener, fd);
+    }
+}
+
+static void accepted(struct ke_worker *worker, const struct ke_service *service, uint32_t index,
+                     int result)
+{
+    struct listener *listener = &worker->listeners[index];
+    worker->num_accepting--;
+    listener->is_accepting = false;
+    if (result >= 0) {
+        take_client(worker, service, listener, result);
+    }
+    if (worker->stopping != WORKER_RUN) {
+        take_rest(worker, service, listener);
+        listener_close(listener);
+    } else if (result < 0 && result != -ECANCELED) {
+        /* Out of descriptors or memory: the backlog holds the clients until there are some. */
+        count_event(service->counters, KE_EVENT_ACCEPT_FAILED);
+        listener->resume_at_ns = service->now_ns + ACCEPT_PAUSE_NS;
+    } else {
+        listener->may_have_more = true;
+    }
+}
+
+/* The ring's accept tells that clients have come; those behind the first one are taken here, so
+ * many and no more in a turn: to send a client away costs us something, and to leave it in the
+ * backlog, until that is full and the kernel drops who else knocks, costs nothing. So the share of
+ * the time that goes to those who are shed stays small, however many they are. */
+static void accept_more(struct ke_worker *worker, const struct ke_service *service)
+{
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        struct listener *listener = &worker->listeners[i];
+        if (!listener->may_have_more || worker->stopping != WORKER_RUN) {
+            continue;
+        }
+        listener->may_have_more = false;
+        for (size_t num = 1; num < ACCEPTS_PER_TURN; num++) {
+            int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+            if (fd < 0) {
+                break; /* none, or a reason that the ring's accept will find too */
+            }
+            take_client(worker, service, listener, fd);
+        }
+        start_accept(worker, i);
+    }
+}
+
+static void begin_stop(struct ke_worker *worker)
+{
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        if (worker->listeners[i].resume_at_ns != 0) {
+            worker->listeners[i].resume_at_ns = 0;
+            listener_close(&worker->listeners[i]);
+            continue;
+        }
+        cancel_accept(worker, i);
+    }
+}
+
+/* A cancel misses an operation that is just between two places where it looks. */
+static void cancelled(struct ke_worker *worker, uint32_t index, int result)
+{
+    if (result == -ENOENT && worker->listeners[index].is_accepting) {
+        cancel_accept(worker, index);
+    }
+}
+
+/* An accept that starts takes what waits already, so those in flight are started anew. */
+static void look_at_queues(struct ke_worker *worker)
+{
+    if (!atomic_load_explicit(&worker->wants_look, memory_order_relaxed) ||
+        !atomic_exchange(&worker->wants_look, false) || worker->stopping != WORKER_RUN) {
+        return;
+    }
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        if (worker->listeners[i].is_accepting) {
+            cancel_accept(worker, i);
+        }
+    }
+}
+
+static void look_at_stop(struct ke_worker *worker, const struct ke_service *service)
+{
+    enum ke_worker_stop wanted =
+        (enum ke_worker_stop)atomic_load_explicit(&worker->stop, memory_order_relaxed);
+    if (wanted == worker->stopping) {
+        return;
+    }
+    if (worker->stopping == WORKER_RUN) {
+        begin_stop(worker);
+    }
+    worker->stopping = wanted;
+    if (wanted == WORKER_STOP_NOW) {
+        connection_drop_all(&worker->connections, service);
+    }
+}
+
+static void complete(struct ke_worker *worker, const struct ke_service *service,
+                     const struct io_uring_cqe *cqe)
+{
+    uint32_t index = ring_index(cqe->user_data);
+    switch ((enum ke_worker_tag)ring_tag(cqe->user_data)) {
+    case TAG_ACCEPT:
+        accepted(worker, service, index, cqe->res);
+        break;
+    case TAG_RECEIVE:
+        connection_received(&worker->connections, service, index, cqe->res);
+        break;
+    case TAG_SEND:
+        connection_sent(&worker->connections, service, index, cqe->res);
+        break;
+    case TAG_WAKE:
+        start_wake(worker);
+        break;
+    case TAG_CANCEL:
+        cancelled(worker, index, cqe->res);
+        break;
+    }
+}
+
+static void complete_all(struct ke_worker *worker, const struct ke_service *service)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    unsigned num = 0;
+    io_uring_for_each_cqe(&worker->ring, head, cqe)
+    {
+        complete(worker, service, cqe);
+        num++;
+    }
+    io_uring_cq_advance(&worker->ring, num);
+}
+
+static void resume_accepts(struct ke_worker *worker, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        int64_t resume_at_ns = worker->listeners[i].resume_at_ns;
+        if (worker->stopping == WORKER_RUN && resume_at_ns != 0 && resume_at_ns <= now_ns) {
+            start_accept(worker, i);
+        }
+    }
+}
+
+/* When the loop must run even if nothing completes; INT64_MAX if never. */
+static int64_t next_deadline(const struct ke_worker *worker)
+{
+    int64_t nearest_ns = connection_next_deadline(&worker->connections);
+    for (size_t i = 0; i < worker->num_listeners; i++) {
+        int64_t resume_at_ns = worker->listeners[i].resume_at_ns;
+        if (resume_at_ns != 0 && resume_at_ns < nearest_ns) {
+            nearest_ns = resume_at_ns;
+        }
+    }
+    return nearest_ns;
+}
+
+/* What the ring says of a submission. */
+static enum nts_status submitted(struct ke_worker *worker, int result)
+{
+    switch (-result) {
+    case ETIME:
+    case EINTR:
+    case EAGAIN: /* short of memory, or completions to be taken first */
+    case EBUSY:
+        return NTS_OK;
+    default:
+        return result >= 0 ? NTS_OK
+                           : error_set(&worker->error, NTS_ERR_SYSTEM, "io_uring failed: %s",
+                                       strerror(-result));
+    }
+}
+
+/* Submits what is queued and waits for a completion or the nearest deadline; not at all while
+ * handshakes wait. */
+static enum nts_status wait_for_work(struct ke_worker *worker)
+{
+    if (connection_is_waiting(&worker->connections)) {
+        return submitted(worker, io_uring_submit_and_get_events(&worker->ring));
+    }
+    struct io_uring_cqe *cqe;
+    struct __kernel_timespec timeout = {0};
+    int64_t deadline_ns = next_deadline(worker);
+    int64_t left_ns = deadline_ns - mono_time_ns();
+    if (left_ns > 0) {
+        timeout.tv_sec = left_ns / NS_PER_S;
+        timeout.tv_nsec = left_ns % NS_PER_S;
+    }
+    return submitted(
+        worker, io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
+                                                 deadline_ns != INT64_MAX ? &timeout : NULL, NULL));
+}
+
+static bool is_finished(const struct ke_worker *worker)
+{
+    return worker->stopping != WORKER_RUN && worker->num_accepting == 0 &&
+           worker->connections.num_open == 0;
+}
+
+static enum nts_status serve(struct ke_worker *worker)
+{
+    struct ke_service service = {.random = &worker->random, .counters = &worker->counters};
+    while (!is_finished(worker)) {
+        heartbeat_turn(&worker->heartbeat);
+        enum nts_status status = wait_for_work(worker);
+        if (status != NTS_OK) {
+            return status;
+        }
+        service.settings = (const struct ke_settings *)snapshot_take(&worker->settings);
+        service.tls = (const struct tls_contexts *)snapshot_take(&worker->tls);
+        service.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
+        service.now_ns = mono_time_ns();
+        service.now_s = real_time_ns() / NS_PER_S;
+        complete_all(worker, &service);
+        accept_more(worker, &service);
+        look_at_queues(worker);
+        look_at_stop(worker, &service);
+        if (worker->stopping != WORKER_RUN && worker->num_accepting == 0) {
+            atomic_store(&worker->has_let_go, true);
+        }
+        connection_shake_hands(&worker->connections, &service);
+        connection_expire(&worker->connections, &service);
+        resume_accepts(worker, service.now_ns);
+    }
+    return NTS_OK;
+}
+
+/* On the worker's own thread, because the ring belongs to whoever opens it. */
+static enum nts_status open_ring(struct ke_worker *worker)
+{
+    /* Two operations of each connection, and what the listeners bring in one go. */
+    unsigned num_cqes = (unsigned)(2 * worker->max_connections) + NUM_SQES;
+    enum nts_status status = ring_open(&worker->ring, NUM_SQES, num_cqes, &worker->error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    status = ring_enable(&worker->ring, operations, sizeof(operations), &worker->error);
+    if (status != NTS_OK) {
+        ring_close(&worker->ring);
+        return status;
+    }
+    status = connection_table_open(&worker->connections, &worker->ring, worker->max_connections);
+    if (status != NTS_OK) {
+        ring_close(&worker->ring);
+        return error_set(&worker->error, status, "no memory for %zu connections",
+                         worker->max_connections);
+    }
+    return NTS_OK;
+}
+
+/* Last of all that can fail: a connection that the kernel has taken must be served. */
+static enum nts_status start_listeners(struct ke_worker *worker)
+{
+    for (size_t i = 0; i < worker->num_listeners; i++) {
+        enum nts_status status = listener_start(&worker->listeners[i], &worker->error);
+        if (status != NTS_OK) {
+            ring_close(&worker->ring);
+            connection_table_close(&worker->connections);
+            return status;
+        }
+    }
+    return NTS_OK;
+}
+
+static void *run(void *arg)
+{
+    struct ke_worker *worker = arg;
+    pthread_setname_np(pthread_self(), "worker");
+    worker->start_status = open_ring(worker);
+    if (worker->start_status == NTS_OK) {
+        worker->start_status = start_listeners(worker);
+    }
+    if (worker->start_status != NTS_OK) {
+        sem_post(&worker->started);
+        return NULL;
+    }
+    start_wake(worker);
+    for (uint32_t i = 0; i < worker->num_listeners; i++) {
+        start_accept(worker, i);
+    }
+    sem_post(&worker->started);
+    worker->end_status = serve(worker);
+    ring_close(&worker->ring);
+    if (worker->end_status == NTS_OK) {
+        connection_table_close(&worker->connections);
+    } /* else the kernel may still write to what is in flight: the memory stays */
+    notify(worker->done_fd);
+    return NULL;
+}
+
+enum nts_status ke_worker_start(struct ke_worker *worker, struct error *error)
+{
+    int result = pthread_create(&worker->thread, NULL, run, worker);
+    if (result != 0) {
+        return error_set(error, NTS_ERR_SYSTEM, "cannot start a thread: %s", strerror(result));
+    }
+    while (sem_wait(&worker->started) != 0) {
+    }
+    if (worker->start_status != NTS_OK) {
+        pthread_join(worker->thread, NULL);
+        *error = worker->error;
+    }
+    return worker->start_status;
+}
+
+void ke_worker_wake(struct ke_worker *worker)
+{
+    notify(worker->wake_fd);
+}
+
+void ke_worker_request_stop(struct ke_worker *worker, enum ke_worker_stop stop)
+{
+    atomic_store_explicit(&worker->stop, (int)stop, memory_order_relaxed);
+    notify(worker->wake_fd);
+}
+
+void ke_worker_look_again(struct ke_worker *worker)
+{
+    atomic_store(&worker->wants_look, true);
+    notify(worker->wake_fd);
+}
+
+bool ke_worker_has_let_go(const struct ke_worker *worker)
+{
+    return atomic_load(&worker->has_let_go);
+}
+
+enum nts_status ke_worker_join(struct ke_worker *worker, struct error *error)
+{
+    pthread_join(worker->thread, NULL);
+    *error = worker->error;
+    return worker->end_status;
+}
+
+void ke_worker_close(struct ke_worker *worker)
+{
+    for (size_t i = 0; i < worker->num_listeners; i++) {
+        listener_close(&worker->listeners[i]);
+    }
+    free(worker->listeners);
+    close(worker->wake_fd);
+    sem_destroy(&worker->started);
+    snapshot_slot_clear(&worker->settings);
+    snapshot_slot_clear(&worker->tls);
+    snapshot_slot_clear(&worker->keyring);
+}

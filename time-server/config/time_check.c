@@ -1,0 +1,143 @@
+#include "time-server/config/time_check.h"
+
+#include "base/clock_time.h"
+#include "metrics/metrics_server.h"
+#include "service/host_check.h"
+#include "service/keyring_check.h"
+#include "service/source_check.h"
+#include "time-server/clock/clock_source.h"
+#include "time-server/config/time_config.h"
+#include "time-server/transport/udp_socket.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <unistd.h>
+
+#define SPARE_DESCRIPTORS 32 /* rings, wake-ups, inotify, the log, files being read */
+
+static void check_keyring(struct preflight *preflight, const struct time_config *config,
+                          const char *config_path)
+{
+    struct keyring *ring =
+        keyring_check(preflight, &config->keyring, config->user, &config_path, 1);
+    if (ring != NULL) {
+        snapshot_unref(&ring->snapshot);
+    }
+}
+
+static void check_transport(struct preflight *preflight, const struct time_config *config)
+{
+    if (config->transport != TRANSPORT_RECVMMSG) {
+        host_check_io_uring(preflight, config->transport == TRANSPORT_IO_URING ? LOG_LEVEL_ERROR
+                                                                               : LOG_LEVEL_WARNING);
+    }
+}
+
+static void check_sockets(struct preflight *preflight, const struct time_config *config)
+{
+    cpu_set_t cpus;
+    size_t num_workers = (size_t)config->workers;
+    if (num_workers == 0) {
+        num_workers = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (size_t)CPU_COUNT(&cpus) : 1;
+    }
+    /* A worker has a socket for each address, a ring, and an eventfd. */
+    size_t num_spare = SPARE_DESCRIPTORS;
+    if (config->metrics.sa.sa_family != AF_UNSPEC) {
+        num_spare += METRICS_SERVER_DESCRIPTORS;
+    }
+    host_check_descriptors(preflight, LOG_LEVEL_ERROR,
+                           num_workers * (config->listen.num + 2) + num_spare, false);
+    host_check_addresses(preflight, &config->listen, SOCK_DGRAM, "nts-time-server");
+    host_check_metrics(preflight, &config->metrics, "nts-time-server");
+}
+
+static void check_receive_buffer(struct preflight *preflight, const struct time_config *config)
+{
+    const union net_address *addresses = config->listen.items;
+    union net_address any = {.sa.sa_family = addresses[0].sa.sa_family};
+    struct error error;
+    int granted = 0;
+    socklen_t len = sizeof(granted);
+    int fd;
+    if (udp_socket_open(&fd, &any, (int)config->receive_buffer_kib * 1024, &error) != NTS_OK) {
+        return; /* what is wrong with the addresses has been said */
+    }
+    /* The kernel doubles what it grants, for its own needs: socket(7). */
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &len) == 0 &&
+        granted / 2048 < config->receive_buffer_kib) {
+        preflight_find(preflight, LOG_LEVEL_WARNING, PREFLIGHT_RECEIVE_BUFFER,
+                       "receive_buffer_kib is %" PRId64 ", the kernel grants %d",
+                       config->receive_buffer_kib, granted / 2048);
+    }
+    close(fd);
+}
+
+/* Asks as a running server does, until there is an answer; false if there is none. */
+static bool hear_from(struct clock_source *source)
+{
+    for (int i = 0; i < CLOCK_NUM_QUESTIONS; i++) {
+        clock_source_tick(source);
+        int64_t deadline_ns = mono_time_ns() + NS_PER_S;
+        struct pollfd answer = {.fd = clock_source_fd(source), .events = POLLIN};
+        if (answer.fd < 0) {
+            return true; /* no server, nothing to wait for */
+        }
+        for (int64_t left_ns; (left_ns = deadline_ns - mono_time_ns()) > 0;) {
+            if (poll(&answer, 1, (int)(left_ns / NS_PER_MS) + 1) > 0) {
+                clock_source_receive(source);
+                if (source->asked_transmit_time == 0) {
+                    return true;
+                }
+                usleep(1000); /* an error that stays, or somebody else's datagram */
+            }
+        }
+    }
+    return false;
+}
+
+static void check_clock(struct preflight *preflight, const struct time_config *config)
+{
+    const struct clock_config *clock = &config->clock;
+    const struct clock_limits limits = {clock->max_root_distance_ms * NS_PER_MS,
+                                        clock->holdover_s * NS_PER_S};
+    struct clock_source source;
+    struct error error;
+    if (clock_source_open(&source, clock, &error) != NTS_OK) {
+        preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_CLOCK_SILENT, "%s", error.text);
+    } else if (!hear_from(&source)) {
+        preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_CLOCK_SILENT,
+                       "clock.server %s does not answer: asked %d times", clock->server,
+                       CLOCK_NUM_QUESTIONS);
+    } else if (source.status.trouble != NULL) {
+        /* Who configures it so wants it so. */
+        preflight_find(preflight,
+                       clock->source == CLOCK_FIXED ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+                       PREFLIGHT_CLOCK, "%s", source.status.trouble);
+    } else if (!clock_is_fit(&source.status, &limits, real_time_ns())) {
+        preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_CLOCK,
+                       "the root distance is above max_root_distance_ms");
+    }
+    clock_source_close(&source);
+}
+
+int time_check(const char *config_path)
+{
+    struct preflight preflight = {0};
+    struct time_config config;
+    struct config_memory memory;
+    struct error error;
+    if (config_load(&config, &memory, &time_config_table, config_path, &error) != NTS_OK) {
+        preflight_find(&preflight, LOG_LEVEL_ERROR, PREFLIGHT_CONFIG, "%s", error.text);
+        return preflight_end(&preflight, config_path);
+    }
+    log_set_format((enum log_format)config.log_format);
+    source_check(&preflight, &config.sources, config_path);
+    check_keyring(&preflight, &config, config_path);
+    check_transport(&preflight, &config);
+    check_sockets(&preflight, &config);
+    check_receive_buffer(&preflight, &config);
+    check_clock(&preflight, &config);
+    config_free(&memory);
+    return preflight_end(&preflight, config_path);
+}

@@ -1,0 +1,109 @@
+/* The packet path: a batch of datagrams in, a batch of replies out. No I/O, no allocation, no log;
+ * the clock is injected. One engine per worker.
+ *
+ *   parse -> open cookies -> verify -> mint -> stamp -> seal
+ *
+ * Each step works on the whole batch, so that AES can work on many packets side by side.
+ *
+ * What a source sends beyond its budget gets silence, before any cryptography, but for one request
+ * in RATE_KISS_ONE_IN: if that is an NTS request and authentic, it gets a kiss of death RATE,
+ * sealed like any reply, with the fresh cookies that spare the client an NTS-KE. Anything else
+ * never gets a kiss: source addresses can be forged, so whoever wants a client of plain NTP to go
+ * away would only have to use up its budget for it. */
+#ifndef NTS_TIME_ANSWER_H
+#define NTS_TIME_ANSWER_H
+
+#include "base/counter.h"
+#include "keys/cookie.h"
+#include "limit/source.h"
+#include "time-server/clock/clock_state.h"
+#include "time-server/protocol/request.h"
+#include "time-server/protocol/response.h"
+#include "time-server/protocol/send_prediction.h"
+
+#define ANSWER_MAX_BATCH 32
+
+/* One request in so many of those over budget is looked at for a kiss. */
+#define RATE_KISS_ONE_IN 8
+
+/* One datagram and, after the batch, its reply. */
+struct datagram {
+    const uint8_t *data;
+    size_t len;
+    int64_t rx_time_ns; /* CLOCK_REALTIME, the kernel's receive timestamp */
+    struct ip_bits source;
+    enum source_verdict verdict; /* about its source */
+    uint8_t *reply;              /* REQUEST_MAX_LEN octets to write to; must not overlap `data` */
+    size_t reply_len;            /* out: 0 is silence; never more than `len` */
+    int64_t leaves_ns; /* out: when the reply will leave, CLOCK_REALTIME, as its timestamp says */
+};
+
+/* datagrams_with_reply counts those of the `num` that have one. */
+static inline size_t datagrams_with_reply(const struct datagram *batch, size_t num)
+{
+    size_t num_replies = 0;
+    for (size_t i = 0; i < num; i++) {
+        num_replies += batch[i].reply_len > 0 ? 1 : 0;
+    }
+    return num_replies;
+}
+
+/* What a batch is answered from: loaded once per batch, the same for all of it. */
+struct answer_context {
+    const struct keyring *keyring;
+    struct clock_status clock;
+    struct clock_limits limits;
+    bool plain_ntp;
+    bool silent_when_unsynchronised;
+    int64_t (*real_time_ns)(void);
+    struct send_prediction prediction; /* of the transport */
+};
+
+#define ANSWER_EVENT_TABLE(X)                                                                      \
+    X(REQUESTS, "requests", "datagrams received")                                                  \
+    X(ANSWERED_PLAIN, "answered_plain", "NTP requests answered without NTS")                       \
+    X(ANSWERED_NTS, "answered_nts", "NTS requests answered with time")                             \
+    X(NAKS, "naks", "NTS requests answered with an NTS NAK")                                       \
+    X(RATE_KISSES, "rate_kisses", "authentic requests over their budgets told to ask less")        \
+    X(UNSYNCHRONISED_ANSWERS, "answered_unsynchronised", "answers that claim no good time")        \
+    X(COOKIES_MINTED, "cookies_minted", "fresh cookies given out in answers")                      \
+    X(BATCHES, "batches", "batches of datagrams answered in one go")
+
+enum answer_event {
+#define ANSWER_EVENT_ENUM(name, label, text) ANSWER_##name,
+    ANSWER_EVENT_TABLE(ANSWER_EVENT_ENUM)
+#undef ANSWER_EVENT_ENUM
+        ANSWER_NUM_EVENTS
+};
+
+/* Batches of up to 1, 2, 4, ... ANSWER_MAX_BATCH datagrams. */
+#define ANSWER_NUM_BATCH_SIZES 6
+
+_Static_assert(1 << (ANSWER_NUM_BATCH_SIZES - 1) == ANSWER_MAX_BATCH,
+               "the last one is a full batch");
+
+/* Written by the engine's thread alone. */
+struct answer_counters {
+    counter events[ANSWER_NUM_EVENTS];
+    counter by_cause[NTS_NUM_STATUS];    /* why a request got silence or a NAK */
+    counter opened_by_age[KEY_NUM_AGES]; /* cookies, by how their master key stands to the active */
+    counter answered_by_aead[AEAD_NUM_ALGORITHMS]; /* NTS answers */
+    counter batch_sizes[ANSWER_NUM_BATCH_SIZES];
+};
+
+struct answer_engine;
+
+/* answer_engine_create returns the state of one worker, NULL if there is no memory. */
+struct answer_engine *answer_engine_create(void);
+
+/* answer_engine_destroy wipes and frees it. */
+void answer_engine_destroy(struct answer_engine *engine);
+
+const struct answer_counters *answer_engine_counters(const struct answer_engine *engine);
+
+/* answer_batch fills reply and reply_len of each of the `num` (up to ANSWER_MAX_BATCH) datagrams.
+ * The replies are to be sent at once, in order: their transmit timestamps say so. */
+void answer_batch(struct answer_engine *engine, struct datagram *batch, size_t num,
+                  const struct answer_context *context);
+
+#endif

@@ -1,0 +1,239 @@
+/* System calls: poll, recvmmsg, sendmmsg. For hosts and containers where io_uring is forbidden. */
+#include "time-server/transport/transport.h"
+
+#include "limit/ip_prefix.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Not a power of two apart, which would put all of a batch into a few sets of the cache. */
+#define BUFFER_LEN (REQUEST_MAX_LEN + 192)
+
+struct mmsg_transport {
+    struct transport_counters *counters;
+    struct pollfd *polled; /* the sockets, then wake_fd */
+    size_t num_sockets;
+    size_t next_socket;    /* whose turn it is: no socket waits behind a busy one */
+    int fd;                /* the socket that the batch came from */
+    uint32_t *num_dropped; /* one per socket: as the kernel said last */
+    bool is_finishing;
+    size_t num_to_finish; /* datagrams, when finishing */
+    struct tx_sampler sampler;
+    size_t num_datagrams;
+    struct datagram batch[TRANSPORT_BATCH];
+    struct mmsghdr in[TRANSPORT_BATCH];
+    struct mmsghdr out[TRANSPORT_BATCH];
+    struct iovec in_iov[TRANSPORT_BATCH];
+    struct iovec out_iov[TRANSPORT_BATCH];
+    size_t batch_message[TRANSPORT_BATCH]; /* which received message a datagram is */
+    union net_address peers[TRANSPORT_BATCH];
+    struct {
+        _Alignas(struct cmsghdr) uint8_t in[UDP_CONTROL_LEN];
+        _Alignas(struct cmsghdr) uint8_t out[UDP_CONTROL_LEN];
+        struct udp_received received;
+    } control[TRANSPORT_BATCH];
+    uint8_t requests[TRANSPORT_BATCH][BUFFER_LEN];
+    uint8_t replies[TRANSPORT_BATCH][BUFFER_LEN];
+};
+
+static void count(struct mmsg_transport *t, enum transport_event event, size_t num)
+{
+    counter_add(&t->counters->events[event], num);
+}
+
+static void mmsg_close(void *transport)
+{
+    struct mmsg_transport *t = transport;
+    free(t->polled);
+    free(t->num_dropped);
+    free(t);
+}
+
+static enum nts_status mmsg_open(void **transport, const struct transport_sockets *sockets,
+                                 struct transport_counters *counters, struct error *error)
+{
+    struct mmsg_transport *t = calloc(1, sizeof(*t));
+    struct pollfd *polled = calloc(sockets->num + 1, sizeof(*polled));
+    uint32_t *num_dropped = calloc(sockets->num, sizeof(*num_dropped));
+    if (t == NULL || polled == NULL || num_dropped == NULL) {
+        free(t);
+        free(polled);
+        free(num_dropped);
+        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
+    }
+    t->counters = counters;
+    tx_sampler_init(&t->sampler);
+    t->polled = polled;
+    t->num_dropped = num_dropped;
+    t->num_sockets = sockets->num;
+    for (size_t i = 0; i < sockets->num; i++) {
+        polled[i] = (struct pollfd){.fd = sockets->fds[i], .events = POLLIN};
+    }
+    polled[sockets->num] = (struct pollfd){.fd = sockets->wake_fd, .events = POLLIN};
+    *transport = t;
+    return NTS_OK;
+}
+
+static int receive_from(struct mmsg_transport *t, int fd)
+{
+    for (size_t i = 0; i < TRANSPORT_BATCH; i++) {
+        t->in_iov[i] = (struct iovec){.iov_base = t->requests[i], .iov_len = REQUEST_MAX_LEN};
+        t->in[i].msg_hdr = (struct msghdr){
+            .msg_name = &t->peers[i],
+            .msg_namelen = sizeof(t->peers[i]),
+            .msg_iov = &t->in_iov[i],
+            .msg_iovlen = 1,
+            .msg_control = t->control[i].in,
+            .msg_controllen = UDP_CONTROL_LEN,
+        };
+    }
+    return recvmmsg(fd, t->in, TRANSPORT_BATCH, MSG_DONTWAIT, NULL);
+}
+
+static void take_messages(struct mmsg_transport *t, size_t socket_index, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        if ((t->in[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+            count(t, TRANSPORT_TRUNCATED, 1);
+            continue;
+        }
+        struct udp_received *received = &t->control[i].received;
+        udp_control_read(received, &t->in[i].msg_hdr);
+        transport_count_drops(t->counters, &t->num_dropped[socket_index], received);
+        t->batch_message[t->num_datagrams] = i;
+        t->batch[t->num_datagrams++] = (struct datagram){
+            .data = t->requests[i],
+            .len = t->in[i].msg_len,
+            .rx_time_ns = received->rx_time_ns,
+            .source = ip_bits_of(&t->peers[i]),
+            .reply = t->replies[i],
+        };
+    }
+}
+
+/* Takes a batch from the next socket that is ready and has one. */
+static void receive_batch(struct mmsg_transport *t)
+{
+    for (size_t i = 0; i < t->num_sockets; i++) {
+        size_t at = (t->next_socket + i) % t->num_sockets;
+        if (t->polled[at].revents == 0) {
+            continue;
+        }
+        if ((t->polled[at].revents & POLLERR) != 0) {
+            int64_t unused_ns; /* a transmit timestamp that came late: or poll would not wait */
+            udp_socket_tx_time(t->polled[at].fd, &unused_ns);
+        }
+        t->fd = t->polled[at].fd;
+        int num = receive_from(t, t->fd);
+        if (num > 0) {
+            take_messages(t, at, (size_t)num);
+            t->next_socket = (at + 1) % t->num_sockets;
+            if (t->num_datagrams > 0) {
+                break;
+            }
+        }
+    }
+}
+
+static void mmsg_finish(void *transport)
+{
+    struct mmsg_transport *t = transport;
+    t->is_finishing = true;
+    t->num_to_finish = TRANSPORT_FINISH_MAX;
+}
+
+static size_t receive_rest(struct mmsg_transport *t)
+{
+    if (t->num_to_finish == 0) {
+        return 0;
+    }
+    poll(t->polled, t->num_sockets, 0);
+    receive_batch(t);
+    t->num_to_finish -= t->num_datagrams < t->num_to_finish ? t->num_datagrams : t->num_to_finish;
+    return t->num_datagrams;
+}
+
+static size_t mmsg_receive(void *transport, struct datagram **batch)
+{
+    struct mmsg_transport *t = transport;
+    *batch = t->batch;
+    t->num_datagrams = 0;
+    if (t->is_finishing) {
+        return receive_rest(t);
+    }
+    if (poll(t->polled, t->num_sockets + 1, -1) <= 0) {
+        return 0;
+    }
+    if (t->polled[t->num_sockets].revents != 0) {
+        uint64_t wake_count;
+        if (read(t->polled[t->num_sockets].fd, &wake_count, sizeof(wake_count)) < 0) {
+            return 0;
+        }
+    }
+    receive_batch(t);
+    return t->num_datagrams;
+}
+
+static size_t lay_out_replies(struct mmsg_transport *t)
+{
+    size_t num_replies = datagrams_with_reply(t->batch, t->num_datagrams);
+    size_t num = 0;
+    for (size_t i = 0; i < t->num_datagrams; i++) {
+        if (t->batch[i].reply_len == 0) {
+            continue;
+        }
+        size_t message = t->batch_message[i];
+        t->out_iov[num] =
+            (struct iovec){.iov_base = t->batch[i].reply, .iov_len = t->batch[i].reply_len};
+        struct msghdr *header = &t->out[num].msg_hdr;
+        *header = (struct msghdr){
+            .msg_name = &t->peers[message],
+            .msg_namelen = t->in[message].msg_hdr.msg_namelen,
+            .msg_iov = &t->out_iov[num],
+            .msg_iovlen = 1,
+        };
+        udp_control_write(
+            header, t->control[message].out, &t->control[message].received,
+            tx_sampler_wants(&t->sampler, num, num_replies, t->fd, t->batch[i].leaves_ns));
+        num++;
+    }
+    return num;
+}
+
+static void mmsg_send(void *transport)
+{
+    struct mmsg_transport *t = transport;
+    size_t num = lay_out_replies(t);
+    size_t at = 0;
+    while (at < num) {
+        int sent = sendmmsg(t->fd, t->out + at, (unsigned)(num - at), MSG_DONTWAIT);
+        if (sent > 0) {
+            at += (size_t)sent;
+            count(t, TRANSPORT_SENT, (size_t)sent);
+        } else if (errno != EINTR) {
+            /* The first one failed: it is passed over, the others still have their chance. */
+            count(t, errno == EAGAIN ? TRANSPORT_SEND_DROPPED : TRANSPORT_SEND_ERRORS, 1);
+            at++;
+        }
+    }
+    tx_sampler_end(&t->sampler);
+    t->num_datagrams = 0;
+}
+
+static const struct send_prediction *mmsg_prediction(const void *transport)
+{
+    return &((const struct mmsg_transport *)transport)->sampler.prediction;
+}
+
+const struct transport_ops transport_recvmmsg = {
+    .name = "recvmmsg",
+    .open = mmsg_open,
+    .receive = mmsg_receive,
+    .send = mmsg_send,
+    .finish = mmsg_finish,
+    .prediction = mmsg_prediction,
+    .close = mmsg_close,
+};
