@@ -177,6 +177,17 @@ void metrics_server_enter(struct metrics_server *server, enum metrics_phase phas
     atomic_store_explicit(&server->phase, (int)phase, memory_order_release);
 }
 
+void metrics_server_leave(struct metrics_server *server)
+{
+    if (server->daemon != NULL) {
+        int fd = MHD_quiesce_daemon(server->daemon);
+        if (fd >= 0) {
+            close(fd);
+        }
+        server->listen_fd = -1;
+    }
+}
+
 void metrics_server_close(struct metrics_server *server)
 {
     server->listen_fd = -1;

@@ -64,6 +64,10 @@ NTS_MUST_CHECK enum nts_status metrics_server_start(struct metrics_server *serve
 /* metrics_server_enter goes on to another phase. */
 void metrics_server_enter(struct metrics_server *server, enum metrics_phase phase);
 
+/* metrics_server_leave accepts no more connections: another process that has the socket does. Those
+ * that are open are served on. */
+void metrics_server_leave(struct metrics_server *server);
+
 /* metrics_server_close ends the thread, in any state; only then may go what the source reads. */
 void metrics_server_close(struct metrics_server *server);
 

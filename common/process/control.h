@@ -14,7 +14,7 @@ enum control_event {
     CONTROL_FD_BASE = 8, /* the first descriptor given; the next is 16, and so on */
 };
 
-#define CONTROL_MAX_FDS 4
+#define CONTROL_MAX_FDS 8
 
 /* Signals of the log level, for a while: SIGRTMIN + 3 leaves errors, + 4 warnings too, + 6 all (the
  * priorities of syslog). A reload goes back to what is configured. They need no event. */

@@ -23,16 +23,16 @@ static inline void heartbeat_turn(struct heartbeat *heartbeat)
     counter_add(&heartbeat->turns, 1);
 }
 
-/* heartbeat_look tells at `now_ns` (monotonic) whether the worker is alive. Control thread, every
- * now and then, with a wake-up of the worker in between. */
-static inline bool heartbeat_look(struct heartbeat *heartbeat, int64_t now_ns)
+/* heartbeat_look tells at `now_ns` (monotonic) whether the worker has turned within `patience_ns`.
+ * Control thread, about once a second, with a wake-up of the worker in between. */
+static inline bool heartbeat_look(struct heartbeat *heartbeat, int64_t now_ns, int64_t patience_ns)
 {
     uint64_t turns = counter_read(&heartbeat->turns);
     if (turns != heartbeat->seen_turns || heartbeat->seen_at_ns == 0) {
         heartbeat->seen_turns = turns;
         heartbeat->seen_at_ns = now_ns;
     }
-    return now_ns - heartbeat->seen_at_ns < HEARTBEAT_PATIENCE_NS;
+    return now_ns - heartbeat->seen_at_ns < patience_ns;
 }
 
 #endif

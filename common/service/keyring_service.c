@@ -13,36 +13,31 @@ static int64_t now_s(void)
     return real_time_ns() / NS_PER_S;
 }
 
-/* Fills `*state` for the moment `now`, and tells others of it. */
+/* Fills `*state` for the moment `now`, and the report. */
 static void look_at_ring(struct keyring_service *service, struct keyring_state *state, int64_t now)
 {
     const struct keyring *ring = service->ring;
     keyring_state_at(state, ring, now);
-    pthread_mutex_lock(&service->report_lock);
-    service->report = (struct keyring_report){
-        .generation = ring->generation,
-        .num_keys = ring->num_keys,
-        .has_active = state->active != NULL,
-        .has_next = state->next != NULL,
-        .active_since_s = state->active != NULL ? state->active->activate_at_s : 0,
-        .next_activation_s = now + state->next_activation_s,
-        .last_expiry_s = now + state->last_expiry_s,
-    };
-    pthread_mutex_unlock(&service->report_lock);
+    struct keyring_report *report = &service->report;
+    report->generation = ring->generation;
+    report->num_keys = ring->num_keys;
+    report->has_active = state->active != NULL;
+    report->has_next = state->next != NULL;
+    report->active_since_s = state->active != NULL ? state->active->activate_at_s : 0;
+    report->next_activation_s = now + state->next_activation_s;
+    report->last_expiry_s = now + state->last_expiry_s;
 }
 
-void keyring_service_report(struct keyring_service *service, struct keyring_report *report)
+void keyring_service_report(const struct keyring_service *service, struct keyring_report *report)
 {
-    pthread_mutex_lock(&service->report_lock);
     *report = service->report;
-    pthread_mutex_unlock(&service->report_lock);
 }
 
 static enum nts_status load(struct keyring_service *service, struct error *error)
 {
     struct keyring *fresh;
     enum nts_status status = keyring_watch_load(&service->watch, &fresh, error);
-    counter_add(&service->loads[status], 1);
+    service->report.loads[status]++;
     if (status != NTS_OK) {
         return status;
     }
@@ -60,8 +55,7 @@ enum nts_status keyring_service_open(struct keyring_service *service,
                                      const char *without_active_key, struct error *error)
 {
     const struct keyring_access access = {options->signer, options->node_key};
-    *service = (struct keyring_service){.without_active_key = without_active_key,
-                                        .report_lock = PTHREAD_MUTEX_INITIALIZER};
+    *service = (struct keyring_service){.without_active_key = without_active_key};
     enum nts_status status = keyring_watch_open(&service->watch, options->path, &access, error);
     if (status != NTS_OK) {
         service->watch.path = NULL;
@@ -149,13 +143,11 @@ void keyring_service_log_loaded(const struct keyring_service *service)
 void keyring_service_log_status(const struct keyring_service *service)
 {
     const char *labels[NTS_NUM_STATUS];
-    uint64_t reloads[NTS_NUM_STATUS];
     for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
         labels[i] = status_label((enum nts_status)i);
-        reloads[i] = counter_read(&service->loads[i]);
     }
     log_state(service, "keyring.status");
-    log_counters("counters.keyring_loads", labels, reloads, NTS_NUM_STATUS);
+    log_counters("counters.keyring_loads", labels, service->report.loads, NTS_NUM_STATUS);
 }
 
 static void log_active_key(struct keyring_service *service, const struct keyring_state *state)

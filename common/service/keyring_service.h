@@ -1,14 +1,12 @@
 /* The keyring as a server lives with it: loaded at the start, followed, and watched as time goes
  * by, for keys activate and expire with no reload. Everything that an operator wants to know of it
- * is logged when it changes. Control thread only, but for keyring_service_report. */
+ * is logged when it changes. Control thread only. */
 #ifndef NTS_SERVICE_KEYRING_SERVICE_H
 #define NTS_SERVICE_KEYRING_SERVICE_H
 
 #include "base/counter.h"
 #include "service/keyring_options.h"
 #include "service/keyring_watch.h"
-
-#include <pthread.h>
 
 /* How often a warning is repeated while its cause lasts. */
 #define KEYRING_WARN_AGAIN_S 3600
@@ -21,15 +19,14 @@ struct keyring_report {
     bool has_next;
     int64_t active_since_s;
     int64_t next_activation_s;
-    int64_t last_expiry_s; /* of the last key that opens; meaningless without keys */
+    int64_t last_expiry_s;          /* of the last key that opens; meaningless without keys */
+    uint64_t loads[NTS_NUM_STATUS]; /* of the file, by result */
 };
 
 struct keyring_service {
     struct keyring *ring; /* one reference; NULL before the first load */
     struct keyring_watch watch;
     const char *without_active_key; /* what clients meet when no key seals, for the log */
-    counter loads[NTS_NUM_STATUS];  /* by result */
-    pthread_mutex_t report_lock;
     struct keyring_report report;
 
     /* What the log has said last. */
@@ -68,8 +65,7 @@ void keyring_service_tick(struct keyring_service *service);
 /* keyring_service_log_status logs where the keyring is in its life, and how reloads went. */
 void keyring_service_log_status(const struct keyring_service *service);
 
-/* keyring_service_report tells where the keyring is, as of the last load or tick. Any thread, once
- * the service is open. */
-void keyring_service_report(struct keyring_service *service, struct keyring_report *report);
+/* keyring_service_report tells where the keyring is, as of the last load or tick. */
+void keyring_service_report(const struct keyring_service *service, struct keyring_report *report);
 
 #endif

@@ -118,7 +118,8 @@ static void check_keyring(struct preflight *preflight, const struct ke_config *c
         files[num++] = certificates[i].certificate;
         files[num++] = certificates[i].private_key;
     }
-    struct keyring *ring = keyring_check(preflight, &config->keyring, config->user, files, num);
+    struct keyring *ring =
+        keyring_check(preflight, &config->host.keyring, config->host.user, files, num);
     if (ring != NULL) {
         time_server_check(preflight, config, ring);
         snapshot_unref(&ring->snapshot);
@@ -137,8 +138,8 @@ int ke_check(const char *config_path)
         preflight_find(&preflight, LOG_LEVEL_ERROR, PREFLIGHT_CONFIG, "%s", error.text);
         return preflight_end(&preflight, config_path);
     }
-    log_set_format((enum log_format)config.log_format);
-    source_check(&preflight, &config.sources, config_path);
+    log_set_format((enum log_format)config.host.log_format);
+    source_check(&preflight, &config.host.sources, config_path);
     if (ke_config_certificates(&certificates, &num_certificates, &config, config_path, &error) ==
         NTS_OK) {
         check_certificates(&preflight, &config, certificates, num_certificates);
@@ -149,7 +150,7 @@ int ke_check(const char *config_path)
     host_check_descriptors(&preflight, LOG_LEVEL_WARNING,
                            ke_descriptors_needed(&config, config.listen.num), true);
     host_check_addresses(&preflight, &config.listen, SOCK_STREAM, "nts-ke-server");
-    host_check_metrics(&preflight, &config.metrics, "nts-ke-server");
+    host_check_metrics(&preflight, &config.host.metrics, "nts-ke-server");
     check_keyring(&preflight, &config, config_path, certificates, num_certificates);
     config_free(&memory);
     return preflight_end(&preflight, config_path);

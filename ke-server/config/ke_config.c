@@ -219,7 +219,7 @@ static const struct option_row rows[] = {
      .element = &server_name_element,
      .help = "names and addresses that clients know this server by: `--check` wants each to "
              "be covered by a certificate"},
-    KEYRING_OPTION_ROWS(offsetof(struct ke_config, keyring)),
+    HOST_KEYRING_ROWS(FIELD(host)),
     {.name = "time_servers",
      .type = OPTION_LIST,
      .offset = FIELD(time_servers),
@@ -314,7 +314,7 @@ static const struct option_row rows[] = {
      .default_json = "1000",
      .unit = "ms",
      .help = "time that a client has to take the response and close"},
-    METRICS_OPTION_ROW(offsetof(struct ke_config, metrics), 9124),
+    HOST_METRICS_ROW(FIELD(host), 9124),
     {.name = "handshake_patience_ms",
      .type = OPTION_INT,
      .offset = FIELD(handshake_patience_ms),
@@ -324,24 +324,7 @@ static const struct option_row rows[] = {
      .unit = "ms",
      .help = "under overload, time after which a client that waits for its handshake is dropped; "
              "the newest ones are served first"},
-    SOURCE_OPTION_ROWS(FIELD(sources), "connections"),
-    HANDOVER_OPTION_ROW(offsetof(struct ke_config, handover)),
-    {.name = "user",
-     .type = OPTION_STRING,
-     .offset = FIELD(user),
-     .min = 1,
-     .max = 64,
-     .default_json = "null",
-     .needs_restart = true,
-     .help = "system user to become once the sockets are bound"},
-    SYSCALL_FILTER_OPTION_ROW(offsetof(struct ke_config, seccomp)),
-    {.name = "log_level",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(log_level),
-     .default_json = "\"info\"",
-     .choices = log_level_names,
-     .help = "least urgent level to log"},
-    LOG_FORMAT_OPTION_ROW(offsetof(struct ke_config, log_format)),
+    HOST_OPTION_ROWS(FIELD(host), "connections"),
 };
 
 const struct option_table ke_config_table = {rows, ROWS(rows), sizeof(struct ke_config)};

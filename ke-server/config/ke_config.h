@@ -5,8 +5,7 @@
 
 #include "config/config.h"
 #include "ke-server/tls/certificate.h"
-#include "limit/source_options.h"
-#include "service/keyring_options.h"
+#include "service/host_options.h"
 
 /* One element of "time_servers". */
 struct ke_config_time_server {
@@ -33,8 +32,7 @@ struct ke_config {
     struct certificate_files certificate; /* alone, or NULL and NULL */
     struct option_list certificates;      /* of struct certificate_files */
     struct option_list server_names;      /* of const char * */
-    struct keyring_options keyring;
-    struct option_list time_servers; /* of struct ke_config_time_server */
+    struct option_list time_servers;      /* of struct ke_config_time_server */
     struct ke_watch_config watch;
     struct option_list aead; /* of int64_t */
     int aead_order;          /* enum ke_aead_order */
@@ -42,14 +40,8 @@ struct ke_config {
     int64_t max_connections;
     int64_t deadline_ms;
     int64_t linger_ms;
-    union net_address metrics; /* of no family: none */
     int64_t handshake_patience_ms;
-    struct source_options sources;
-    const char *handover; /* NULL: none */
-    const char *user;     /* NULL: stay who we are */
-    int seccomp;          /* enum syscall_filter_mode */
-    int log_level;        /* enum log_level */
-    int log_format;       /* enum log_format */
+    struct host_options host;
 };
 
 /* The table for config_load and the reference page. */

@@ -23,6 +23,6 @@ size_t ke_descriptors_needed(const struct ke_config *config, size_t num_listener
 {
     /* A worker has its connections, its listeners, a ring, and an eventfd. */
     return ke_num_workers(config) * ((size_t)config->max_connections + num_listeners + 2) +
-           (config->metrics.sa.sa_family != AF_UNSPEC ? METRICS_SERVER_DESCRIPTORS : 0) +
+           (config->host.metrics.sa.sa_family != AF_UNSPEC ? METRICS_SERVER_DESCRIPTORS : 0) +
            SERVER_WATCH_DESCRIPTORS + SPARE_DESCRIPTORS;
 }

@@ -2,16 +2,6 @@
 
 #include <stdlib.h>
 
-static void settings_destroy(struct snapshot *snapshot)
-{
-    struct ke_settings *settings = (struct ke_settings *)snapshot;
-    source_policy_close(&settings->sources);
-    free((void *)settings->time_servers.list);
-    free(settings->time_servers.reach);
-    config_free(&settings->config_memory);
-    free(settings);
-}
-
 static void fill_policy(struct ke_policy *policy, const struct ke_config *config)
 {
     const int64_t *ids = config->aead.items;
@@ -42,34 +32,27 @@ static enum nts_status fill_time_servers(struct time_servers *servers,
     return NTS_OK;
 }
 
-enum nts_status ke_settings_load(struct ke_settings **out, const char *path, struct error *error)
+static enum nts_status fill(struct host_settings *host, struct error *error)
 {
-    struct ke_settings *settings = calloc(1, sizeof(*settings));
-    if (settings == NULL) {
-        return error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
-    }
-    snapshot_init(&settings->snapshot, settings_destroy);
-    enum nts_status status =
-        config_load(&settings->config, &settings->config_memory, &ke_config_table, path, error);
-    if (status != NTS_OK) {
-        goto fail;
-    }
-    const struct ke_config *config = &settings->config;
-    status = source_policy_open(&settings->sources, &config->sources, error);
-    if (status != NTS_OK) {
-        error_prefix(error, path);
-        goto fail;
-    }
-    fill_policy(&settings->policy, config);
-    status = fill_time_servers(&settings->time_servers, config);
-    if (status != NTS_OK) {
-        error_set(error, status, "%s: out of memory", path);
-        goto fail;
-    }
-    *out = settings;
-    return NTS_OK;
-
-fail:
-    snapshot_unref(&settings->snapshot);
-    return status;
+    struct ke_settings *settings = ke_settings_of(host);
+    fill_policy(&settings->policy, &settings->config);
+    return fill_time_servers(&settings->time_servers, &settings->config) == NTS_OK
+               ? NTS_OK
+               : error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
 }
+
+static void clear(struct host_settings *host)
+{
+    struct ke_settings *settings = ke_settings_of(host);
+    free((void *)settings->time_servers.list);
+    free(settings->time_servers.reach);
+}
+
+const struct settings_type ke_settings_type = {
+    .options = &ke_config_table,
+    .size = sizeof(struct ke_settings),
+    .config_offset = offsetof(struct ke_settings, config),
+    .options_offset = offsetof(struct ke_config, host),
+    .fill = fill,
+    .clear = clear,
+};

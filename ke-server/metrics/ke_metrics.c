@@ -1,25 +1,15 @@
 #include "ke-server/metrics/ke_metrics.h"
 
 #include "base/clock_time.h"
+#include "ke-server/ke_state.h"
 #include "ke-server/metrics/watch_metrics.h"
-#include "service/service_metrics.h"
 
-/* The counters of all workers together. */
-struct sums {
-    uint64_t values[KE_NUM_COUNTERS];
-    uint64_t by_aead[AEAD_NUM_ALGORITHMS];
-    uint64_t by_group[TLS_NUM_GROUPS];
-    uint64_t by_version[TLS_NUM_VERSIONS];
-    uint64_t by_time[HANDSHAKE_NUM_BOUNDS + 1];
-    uint64_t time_ns;
-    uint64_t max_connections;
-};
-
-static void sum_counters(struct sums *sums, const struct ke_metrics *metrics)
+void ke_sum(struct ke_sums *sums, const struct server_host *host)
 {
-    *sums = (struct sums){0};
-    for (size_t i = 0; i < metrics->num_workers; i++) {
-        const struct ke_worker *worker = &metrics->workers[i];
+    const struct ke_state *service = ke_state_of(host);
+    *sums = (struct ke_sums){0};
+    for (size_t i = 0; i < service->num_workers; i++) {
+        const struct ke_worker *worker = &service->workers[i];
         const struct handshake_counters *handshakes = &worker->counters.handshakes;
         ke_counters_sum(sums->values, &worker->counters);
         counters_sum(sums->by_aead, worker->counters.by_aead, AEAD_NUM_ALGORITHMS);
@@ -31,7 +21,7 @@ static void sum_counters(struct sums *sums, const struct ke_metrics *metrics)
     }
 }
 
-static void write_connections(struct metrics_page *page, const struct sums *sums)
+static void write_connections(struct metrics_page *page, const struct ke_sums *sums)
 {
     uint64_t accepted = sums->values[KE_EVENT_ACCEPTED];
     uint64_t closed = sums->values[KE_EVENT_CLOSED];
@@ -42,7 +32,7 @@ static void write_connections(struct metrics_page *page, const struct sums *sums
                   "Connections that can have a slot at a time", (double)sums->max_connections);
 }
 
-static void write_handshakes(struct metrics_page *page, const struct sums *sums)
+static void write_handshakes(struct metrics_page *page, const struct ke_sums *sums)
 {
     metrics_counters_by(page, "nts_ke_tls_versions", "TLS handshakes completed, by version",
                         "version", tls_version_labels, sums->by_version, TLS_NUM_VERSIONS);
@@ -59,7 +49,7 @@ static void write_handshakes(struct metrics_page *page, const struct sums *sums)
                                                  (double)sums->time_ns / (double)NS_PER_S});
 }
 
-static void write_counters(struct metrics_page *page, const struct sums *sums)
+static void write_counters(struct metrics_page *page, const struct ke_sums *sums)
 {
     static const struct metric_row events[] = {KE_EVENT_TABLE(METRIC_ROW)};
     const char *aeads[AEAD_NUM_ALGORITHMS];
@@ -75,70 +65,31 @@ static void write_counters(struct metrics_page *page, const struct sums *sums)
                         sums->by_aead, AEAD_NUM_ALGORITHMS);
 }
 
-static void judge(struct health *health, void *context)
+void ke_metrics_judge(struct health *health, const struct server_host *host,
+                      const struct host_report *report, const struct live_state *live)
 {
-    struct ke_metrics *metrics = context;
-    if (real_time_ns() / NS_PER_S >= atomic_load(&metrics->certificate_not_after_s)) {
+    (void)host;
+    (void)live;
+    if (real_time_ns() / NS_PER_S >= ((const struct ke_report *)report)->certificate_not_after_s) {
         health_add(health, "certificate: it has expired");
     }
-    service_health_keyring(health, metrics->keyring);
-    service_health_workers(health, metrics->num_workers, atomic_load(&metrics->num_alive));
 }
 
-static void write_page(struct metrics_page *page, void *context)
+void ke_metrics_write(struct metrics_page *page, const struct server_host *host,
+                      const struct host_report *report, const struct live_state *live)
 {
-    struct ke_metrics *metrics = context;
-    struct health health = {0};
-    struct sums sums;
-    uint64_t loads[NTS_NUM_STATUS] = {0};
-    const struct service_identity identity = {"io_uring", metrics->started_at_s};
-    service_metrics_build(page, &identity);
-    judge(&health, metrics);
-    sum_counters(&sums, metrics);
-    metrics_gauge(page, "nts_ke_healthy", NULL, "1 if /healthz says that all is well",
-                  health_is_good(&health) ? 1 : 0);
-    metrics_gauge(page, "nts_ke_workers", NULL, "Worker threads", (double)metrics->num_workers);
-    metrics_gauge(page, "nts_ke_workers_alive", NULL, "Worker threads that do not hang",
-                  (double)atomic_load(&metrics->num_alive));
+    const struct ke_report *own = (const struct ke_report *)report;
+    struct ke_sums sums;
+    (void)live;
+    ke_sum(&sums, host);
     write_connections(page, &sums);
     write_counters(page, &sums);
     write_handshakes(page, &sums);
     metrics_gauge(page, "nts_ke_certificate_not_after_timestamp_seconds", "seconds",
                   "When the first of the certificates expires, since 1970",
-                  (double)atomic_load(&metrics->certificate_not_after_s));
-    counters_sum(loads, metrics->certificate_loads, NTS_NUM_STATUS);
+                  (double)own->certificate_not_after_s);
     metrics_counters_by_status(page, "nts_ke_certificate_loads",
                                "Loads of certificates, by result: ok, or why they were refused",
-                               "result", NTS_OK, loads);
-    watch_metrics_write(page, metrics->watch);
-    service_metrics_keyring(page, metrics->keyring);
-}
-
-enum nts_status ke_metrics_start(struct ke_metrics *metrics, struct error *error)
-{
-    const struct metrics_source source = {.write = write_page, .judge = judge, .context = metrics};
-    return metrics_server_start(&metrics->server, &source, error);
-}
-
-void ke_metrics_serve(struct ke_metrics *metrics, const struct ke_worker *workers,
-                      size_t num_workers, struct live_files *files, struct server_watch *watch)
-{
-    metrics->workers = workers;
-    metrics->num_workers = num_workers;
-    metrics->keyring = &files->keyring;
-    metrics->watch = watch;
-    metrics->started_at_s = real_time_ns() / NS_PER_S;
-    atomic_store(&metrics->num_alive, num_workers);
-    ke_metrics_certificates(metrics, &files->certificates);
-    metrics_server_enter(&metrics->server, METRICS_SERVING);
-}
-
-void ke_metrics_certificates(struct ke_metrics *metrics, const struct certificate_service *service)
-{
-    atomic_store(&metrics->certificate_not_after_s,
-                 tls_contexts_first_not_after_s(service->contexts));
-    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
-        atomic_store_explicit(&metrics->certificate_loads[i], service->loads[i],
-                              memory_order_relaxed);
-    }
+                               "result", NTS_OK, own->certificate_loads);
+    watch_metrics_write(page, &ke_state_of(host)->watch);
 }

@@ -1,36 +1,35 @@
-/* What nts-ke-server tells those who watch it. */
+/* What nts-ke-server tells those who watch it, beside what every server does. */
 #ifndef NTS_KE_METRICS_H
 #define NTS_KE_METRICS_H
 
-#include "ke-server/config/live_files.h"
-#include "ke-server/net/ke_worker.h"
-#include "ke-server/watch/server_watch.h"
-#include "metrics/metrics_server.h"
+#include "ke-server/metrics/ke_counters.h"
+#include "service/server_host.h"
 
-struct ke_metrics {
-    struct metrics_server server;
-    const struct ke_worker *workers; /* these are set before the phase is METRICS_SERVING */
-    size_t num_workers;
-    struct keyring_service *keyring;
-    struct server_watch *watch;
-    int64_t started_at_s;
-
-    /* by the control thread, as they change */
-    _Atomic int64_t certificate_not_after_s; /* of the first to expire */
-    counter certificate_loads[NTS_NUM_STATUS];
-    atomic_size_t num_alive; /* workers that turn */
+/* What the control thread tells the metrics thread. */
+struct ke_report {
+    struct host_report host;         /* first member */
+    int64_t certificate_not_after_s; /* of the first to expire */
+    uint64_t certificate_loads[NTS_NUM_STATUS];
 };
 
-/* ke_metrics_start starts the metrics thread on the socket that metrics_server_open has bound, in
- * METRICS_STARTING. NTS_ERR_SYSTEM. */
-NTS_MUST_CHECK enum nts_status ke_metrics_start(struct ke_metrics *metrics, struct error *error);
+/* The counters of all workers together. */
+struct ke_sums {
+    uint64_t values[KE_NUM_COUNTERS];
+    uint64_t by_aead[AEAD_NUM_ALGORITHMS];
+    uint64_t by_group[TLS_NUM_GROUPS];
+    uint64_t by_version[TLS_NUM_VERSIONS];
+    uint64_t by_time[HANDSHAKE_NUM_BOUNDS + 1];
+    uint64_t time_ns;
+    uint64_t max_connections;
+};
 
-/* ke_metrics_serve is called when the `num_workers` workers and the watch have started; they and
- * `files` stay where they are until metrics_server_close. */
-void ke_metrics_serve(struct ke_metrics *metrics, const struct ke_worker *workers,
-                      size_t num_workers, struct live_files *files, struct server_watch *watch);
+/* ke_sum adds up the counters of the host's workers. Any thread, while they exist. */
+void ke_sum(struct ke_sums *sums, const struct server_host *host);
 
-/* ke_metrics_certificates tells of the certificates in use. Control thread. */
-void ke_metrics_certificates(struct ke_metrics *metrics, const struct certificate_service *service);
+/* ke_metrics_write and ke_metrics_judge are those of the server's type. */
+void ke_metrics_write(struct metrics_page *page, const struct server_host *host,
+                      const struct host_report *report, const struct live_state *live);
+void ke_metrics_judge(struct health *health, const struct server_host *host,
+                      const struct host_report *report, const struct live_state *live);
 
 #endif

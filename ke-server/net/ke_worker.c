@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define NUM_SQES        512
@@ -17,46 +16,6 @@
 
 static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
                                      IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
-
-enum nts_status ke_worker_init(struct ke_worker *worker, struct listener *listeners,
-                               size_t num_listeners, size_t max_connections,
-                               struct source_gate *gate, int done_fd, struct error *error)
-{
-    worker->listeners = listeners;
-    worker->num_listeners = num_listeners;
-    worker->max_connections = max_connections;
-    worker->gate = gate;
-    worker->done_fd = done_fd;
-    worker->wake_fd = eventfd(0, EFD_CLOEXEC);
-    if (worker->wake_fd < 0 || sem_init(&worker->started, 0, 0) != 0) {
-        return error_set(error, NTS_ERR_SYSTEM, "cannot prepare a worker: %s", strerror(errno));
-    }
-    return NTS_OK;
-}
-
-/* An eventfd takes 2^64 - 2 wake-ups before a write could fail. */
-static void notify(int event_fd)
-{
-    uint64_t one = 1;
-    if (write(event_fd, &one, sizeof(one)) < 0) {
-        return;
-    }
-}
-
-void ke_worker_publish(struct ke_worker *worker, struct ke_settings *settings,
-                       struct tls_contexts *tls, struct keyring *keyring)
-{
-    if (settings != NULL) {
-        snapshot_publish(&worker->settings, &settings->snapshot);
-    }
-    if (tls != NULL) {
-        snapshot_publish(&worker->tls, &tls->snapshot);
-    }
-    if (keyring != NULL) {
-        snapshot_publish(&worker->keyring, &keyring->snapshot);
-    }
-    notify(worker->wake_fd);
-}
 
 static void start_accept(struct ke_worker *worker, uint32_t index)
 {
@@ -78,7 +37,8 @@ static void cancel_accept(struct ke_worker *worker, uint32_t index)
 static void start_wake(struct ke_worker *worker)
 {
     struct io_uring_sqe *sqe = ring_sqe(&worker->ring);
-    io_uring_prep_read(sqe, worker->wake_fd, &worker->wake_count, sizeof(worker->wake_count), 0);
+    io_uring_prep_read(sqe, worker->worker.wake_fd, &worker->wake_count, sizeof(worker->wake_count),
+                       0);
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_WAKE, 0));
 }
 
@@ -86,7 +46,7 @@ static void start_wake(struct ke_worker *worker)
  * for the address when it makes no difference. */
 static bool admit(struct ke_worker *worker, const struct ke_service *service, int fd)
 {
-    const struct source_policy *policy = &service->settings->sources;
+    const struct source_policy *policy = &service->settings->host.sources;
     union net_address peer = {0};
     socklen_t len = sizeof(peer);
     if (source_policy_is_open_to_all(policy)) {
@@ -211,8 +171,7 @@ static void look_at_queues(struct ke_worker *worker)
 
 static void look_at_stop(struct ke_worker *worker, const struct ke_service *service)
 {
-    enum ke_worker_stop wanted =
-        (enum ke_worker_stop)atomic_load_explicit(&worker->stop, memory_order_relaxed);
+    enum worker_stop wanted = worker_stop_wanted(&worker->worker);
     if (wanted == worker->stopping) {
         return;
     }
@@ -285,7 +244,7 @@ static int64_t next_deadline(const struct ke_worker *worker)
 }
 
 /* What the ring says of a submission. */
-static enum nts_status submitted(struct ke_worker *worker, int result)
+static enum nts_status submitted(int result, struct error *error)
 {
     switch (-result) {
     case ETIME:
@@ -294,18 +253,18 @@ static enum nts_status submitted(struct ke_worker *worker, int result)
     case EBUSY:
         return NTS_OK;
     default:
-        return result >= 0 ? NTS_OK
-                           : error_set(&worker->error, NTS_ERR_SYSTEM, "io_uring failed: %s",
-                                       strerror(-result));
+        return result >= 0
+                   ? NTS_OK
+                   : error_set(error, NTS_ERR_SYSTEM, "io_uring failed: %s", strerror(-result));
     }
 }
 
 /* Submits what is queued and waits for a completion or the nearest deadline; not at all while
  * handshakes wait. */
-static enum nts_status wait_for_work(struct ke_worker *worker)
+static enum nts_status wait_for_work(struct ke_worker *worker, struct error *error)
 {
     if (connection_is_waiting(&worker->connections)) {
-        return submitted(worker, io_uring_submit_and_get_events(&worker->ring));
+        return submitted(io_uring_submit_and_get_events(&worker->ring), error);
     }
     struct io_uring_cqe *cqe;
     struct __kernel_timespec timeout = {0};
@@ -315,9 +274,9 @@ static enum nts_status wait_for_work(struct ke_worker *worker)
         timeout.tv_sec = left_ns / NS_PER_S;
         timeout.tv_nsec = left_ns % NS_PER_S;
     }
-    return submitted(
-        worker, io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
-                                                 deadline_ns != INT64_MAX ? &timeout : NULL, NULL));
+    int result = io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
+                                                  deadline_ns != INT64_MAX ? &timeout : NULL, NULL);
+    return submitted(result, error);
 }
 
 static bool is_finished(const struct ke_worker *worker)
@@ -326,26 +285,33 @@ static bool is_finished(const struct ke_worker *worker)
            worker->connections.num_open == 0;
 }
 
-static enum nts_status serve(struct ke_worker *worker)
+/* What the connections of one turn are served with. */
+static void load_service(struct ke_worker *worker, struct ke_service *service)
+{
+    const struct live_state *live = (const struct live_state *)snapshot_take(&worker->worker.live);
+    service->settings = ke_settings_of(live->settings);
+    service->tls = (const struct tls_contexts *)live->extra;
+    service->keyring = live->keyring;
+    service->now_ns = mono_time_ns();
+    service->now_s = real_time_ns() / NS_PER_S;
+}
+
+static enum nts_status serve_turns(struct ke_worker *worker, struct error *error)
 {
     struct ke_service service = {.random = &worker->random, .counters = &worker->counters};
     while (!is_finished(worker)) {
-        heartbeat_turn(&worker->heartbeat);
-        enum nts_status status = wait_for_work(worker);
+        heartbeat_turn(&worker->worker.heartbeat);
+        enum nts_status status = wait_for_work(worker, error);
         if (status != NTS_OK) {
             return status;
         }
-        service.settings = (const struct ke_settings *)snapshot_take(&worker->settings);
-        service.tls = (const struct tls_contexts *)snapshot_take(&worker->tls);
-        service.keyring = (const struct keyring *)snapshot_take(&worker->keyring);
-        service.now_ns = mono_time_ns();
-        service.now_s = real_time_ns() / NS_PER_S;
+        load_service(worker, &service);
         complete_all(worker, &service);
         accept_more(worker, &service);
         look_at_queues(worker);
         look_at_stop(worker, &service);
         if (worker->stopping != WORKER_RUN && worker->num_accepting == 0) {
-            atomic_store(&worker->has_let_go, true);
+            worker_let_go(&worker->worker);
         }
         connection_shake_hands(&worker->connections, &service);
         connection_expire(&worker->connections, &service);
@@ -354,16 +320,15 @@ static enum nts_status serve(struct ke_worker *worker)
     return NTS_OK;
 }
 
-/* On the worker's own thread, because the ring belongs to whoever opens it. */
-static enum nts_status open_ring(struct ke_worker *worker)
+static enum nts_status open_ring(struct ke_worker *worker, struct error *error)
 {
     /* Two operations of each connection, and what the listeners bring in one go. */
     unsigned num_cqes = (unsigned)(2 * worker->max_connections) + NUM_SQES;
-    enum nts_status status = ring_open(&worker->ring, NUM_SQES, num_cqes, &worker->error);
+    enum nts_status status = ring_open(&worker->ring, NUM_SQES, num_cqes, error);
     if (status != NTS_OK) {
         return status;
     }
-    status = ring_enable(&worker->ring, operations, sizeof(operations), &worker->error);
+    status = ring_enable(&worker->ring, operations, sizeof(operations), error);
     if (status != NTS_OK) {
         ring_close(&worker->ring);
         return status;
@@ -371,17 +336,16 @@ static enum nts_status open_ring(struct ke_worker *worker)
     status = connection_table_open(&worker->connections, &worker->ring, worker->max_connections);
     if (status != NTS_OK) {
         ring_close(&worker->ring);
-        return error_set(&worker->error, status, "no memory for %zu connections",
-                         worker->max_connections);
+        return error_set(error, status, "no memory for %zu connections", worker->max_connections);
     }
     return NTS_OK;
 }
 
 /* Last of all that can fail: a connection that the kernel has taken must be served. */
-static enum nts_status start_listeners(struct ke_worker *worker)
+static enum nts_status start_listeners(struct ke_worker *worker, struct error *error)
 {
     for (size_t i = 0; i < worker->num_listeners; i++) {
-        enum nts_status status = listener_start(&worker->listeners[i], &worker->error);
+        enum nts_status status = listener_start(&worker->listeners[i], error);
         if (status != NTS_OK) {
             ring_close(&worker->ring);
             connection_table_close(&worker->connections);
@@ -391,74 +355,58 @@ static enum nts_status start_listeners(struct ke_worker *worker)
     return NTS_OK;
 }
 
-static void *run(void *arg)
+static struct ke_worker *self_of(struct worker *worker)
 {
-    struct ke_worker *worker = arg;
-    pthread_setname_np(pthread_self(), "worker");
-    worker->start_status = open_ring(worker);
-    if (worker->start_status == NTS_OK) {
-        worker->start_status = start_listeners(worker);
+    return (struct ke_worker *)worker;
+}
+
+/* On the worker's own thread, because the ring belongs to whoever opens it. */
+static enum nts_status ke_worker_open(struct worker *base, struct error *error)
+{
+    struct ke_worker *worker = self_of(base);
+    enum nts_status status = open_ring(worker, error);
+    if (status == NTS_OK) {
+        status = start_listeners(worker, error);
     }
-    if (worker->start_status != NTS_OK) {
-        sem_post(&worker->started);
-        return NULL;
+    if (status != NTS_OK) {
+        return status;
     }
     start_wake(worker);
     for (uint32_t i = 0; i < worker->num_listeners; i++) {
         start_accept(worker, i);
     }
-    sem_post(&worker->started);
-    worker->end_status = serve(worker);
+    return NTS_OK;
+}
+
+static enum nts_status ke_worker_serve(struct worker *base, struct error *error)
+{
+    struct ke_worker *worker = self_of(base);
+    enum nts_status status = serve_turns(worker, error);
     ring_close(&worker->ring);
-    if (worker->end_status == NTS_OK) {
+    if (status == NTS_OK) {
         connection_table_close(&worker->connections);
     } /* else the kernel may still write to what is in flight: the memory stays */
-    notify(worker->done_fd);
-    return NULL;
+    return status;
 }
 
-enum nts_status ke_worker_start(struct ke_worker *worker, struct error *error)
-{
-    int result = pthread_create(&worker->thread, NULL, run, worker);
-    if (result != 0) {
-        return error_set(error, NTS_ERR_SYSTEM, "cannot start a thread: %s", strerror(result));
-    }
-    while (sem_wait(&worker->started) != 0) {
-    }
-    if (worker->start_status != NTS_OK) {
-        pthread_join(worker->thread, NULL);
-        *error = worker->error;
-    }
-    return worker->start_status;
-}
+static const struct worker_ops ke_worker_ops = {.open = ke_worker_open, .serve = ke_worker_serve};
 
-void ke_worker_wake(struct ke_worker *worker)
+enum nts_status ke_worker_init(struct ke_worker *worker, size_t number, int done_fd,
+                               size_t max_listeners, struct error *error)
 {
-    notify(worker->wake_fd);
-}
-
-void ke_worker_request_stop(struct ke_worker *worker, enum ke_worker_stop stop)
-{
-    atomic_store_explicit(&worker->stop, (int)stop, memory_order_relaxed);
-    notify(worker->wake_fd);
+    enum nts_status status = worker_init(&worker->worker, &ke_worker_ops, number, done_fd, error);
+    if (status != NTS_OK) {
+        return status;
+    }
+    worker->listeners = calloc(max_listeners, sizeof(*worker->listeners));
+    return worker->listeners != NULL ? NTS_OK
+                                     : error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
 }
 
 void ke_worker_look_again(struct ke_worker *worker)
 {
     atomic_store(&worker->wants_look, true);
-    notify(worker->wake_fd);
-}
-
-bool ke_worker_has_let_go(const struct ke_worker *worker)
-{
-    return atomic_load(&worker->has_let_go);
-}
-
-enum nts_status ke_worker_join(struct ke_worker *worker, struct error *error)
-{
-    pthread_join(worker->thread, NULL);
-    *error = worker->error;
-    return worker->end_status;
+    worker_wake(&worker->worker);
 }
 
 void ke_worker_close(struct ke_worker *worker)
@@ -467,9 +415,5 @@ void ke_worker_close(struct ke_worker *worker)
         listener_close(&worker->listeners[i]);
     }
     free(worker->listeners);
-    close(worker->wake_fd);
-    sem_destroy(&worker->started);
-    snapshot_slot_clear(&worker->settings);
-    snapshot_slot_clear(&worker->tls);
-    snapshot_slot_clear(&worker->keyring);
+    worker_close(&worker->worker);
 }

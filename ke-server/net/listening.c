@@ -2,13 +2,11 @@
 
 #include "log/log.h"
 
-#include <stdlib.h>
-
 enum nts_status listening_open(struct listening *listening, const struct option_list *addresses,
-                               size_t num_workers, struct socket_pool *pool, struct error *error)
+                               size_t num_workers, const struct socket_pool *pool,
+                               struct error *error)
 {
     listening->addresses = addresses;
-    listening->pool = pool;
     enum nts_status status = passed_sockets_open(&listening->passed, error);
     if (status == NTS_OK && listening->passed.num == 0) {
         listen_plan_make(&listening->plan, SOCK_STREAM, addresses, num_workers, pool);
@@ -36,18 +34,14 @@ static enum nts_status open_one(struct listener *listener, const union net_addre
                    : listener_open(listener, address, error);
 }
 
-static enum nts_status open_all(struct listener *listeners, size_t *num,
-                                const struct listening *listening, size_t worker,
-                                struct error *error)
+static enum nts_status open_all(struct ke_worker *worker, const struct listen_plan *plan,
+                                struct socket_pool *pool, struct error *error)
 {
-    const struct listen_plan *plan = &listening->plan;
-    *num = 0;
     for (size_t a = 0; a < plan->num_addresses; a++) {
-        for (size_t i = listen_plan_share(plan, worker, a); i > 0; i--) {
-            struct listener *listener = &listeners[(*num)++];
+        for (size_t i = listen_plan_share(plan, worker->worker.number, a); i > 0; i--) {
+            struct listener *listener = &worker->listeners[worker->num_listeners++];
             listener->fd = -1;
-            enum nts_status status =
-                open_one(listener, &plan->addresses[a], listening->pool, error);
+            enum nts_status status = open_one(listener, &plan->addresses[a], pool, error);
             if (status != NTS_OK) {
                 return status;
             }
@@ -56,32 +50,14 @@ static enum nts_status open_all(struct listener *listeners, size_t *num,
     return NTS_OK;
 }
 
-enum nts_status listening_listeners(struct listener *listeners, size_t *num,
-                                    const struct listening *listening, size_t worker,
-                                    size_t num_workers, struct error *error)
+enum nts_status listening_fill(struct ke_worker *worker, const struct listening *listening,
+                               size_t num_workers, struct socket_pool *pool, struct error *error)
 {
-    return listening->passed.num > 0 ? passed_sockets_listeners(listeners, num, &listening->passed,
-                                                                worker, num_workers, error)
-                                     : open_all(listeners, num, listening, worker, error);
-}
-
-enum nts_status listening_collect(int **fds, size_t *num, const struct ke_worker *workers,
-                                  size_t num_workers, struct error *error)
-{
-    for (size_t w = 0; w < num_workers; w++) {
-        *num += workers[w].num_listeners;
-    }
-    *fds = malloc(*num * sizeof(**fds));
-    if (*fds == NULL) {
-        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
-    }
-    int *fd = *fds;
-    for (size_t w = 0; w < num_workers; w++) {
-        for (size_t i = 0; i < workers[w].num_listeners; i++) {
-            *fd++ = workers[w].listeners[i].fd;
-        }
-    }
-    return NTS_OK;
+    return listening->passed.num > 0
+               ? passed_sockets_listeners(worker->listeners, &worker->num_listeners,
+                                          &listening->passed, worker->worker.number, num_workers,
+                                          error)
+               : open_all(worker, &listening->plan, pool, error);
 }
 
 static void log_address(const union net_address *address, const char *bound_by)

@@ -11,33 +11,26 @@
 struct listening {
     struct passed_sockets passed;
     const struct option_list *addresses; /* of union net_address: the option `listen` */
-    struct socket_pool *pool;
-    struct listen_plan plan; /* if nothing was passed */
+    struct listen_plan plan;             /* if nothing was passed */
 };
 
 /* listening_open takes in what was passed, and plans for `num_workers` workers with what was handed
- * over, in `pool`; `addresses` and `pool` must outlive it. Warns of addresses that another process
- * has. Errors as from passed_sockets_open; in any case listening_close is due. */
+ * over, in `pool`; `addresses` must outlive it. Warns of addresses that another process has. Errors
+ * as from passed_sockets_open; in any case listening_close is due. */
 NTS_MUST_CHECK enum nts_status listening_open(struct listening *listening,
                                               const struct option_list *addresses,
-                                              size_t num_workers, struct socket_pool *pool,
+                                              size_t num_workers, const struct socket_pool *pool,
                                               struct error *error);
 void listening_close(struct listening *listening);
 
 /* listening_max returns how many listeners a worker has at most. */
 size_t listening_max(const struct listening *listening);
 
-/* listening_listeners fills `listeners` (room for listening_max) with those of a worker, `*num` of
- * them, also on error. NTS_ERR_SYSTEM with a text. */
-NTS_MUST_CHECK enum nts_status listening_listeners(struct listener *listeners, size_t *num,
-                                                   const struct listening *listening, size_t worker,
-                                                   size_t num_workers, struct error *error);
-
-/* listening_collect lists the descriptors of all listeners, before the workers start, at `*fds`, to
- * be freed by the caller; `*num` is 0 before. NTS_ERR_NO_MEMORY. */
-NTS_MUST_CHECK enum nts_status listening_collect(int **fds, size_t *num,
-                                                 const struct ke_worker *workers,
-                                                 size_t num_workers, struct error *error);
+/* listening_fill opens the listeners of one of the `num_workers` workers, which has room for
+ * listening_max: those of `pool` that it needs, else new ones. NTS_ERR_SYSTEM with a text. */
+NTS_MUST_CHECK enum nts_status listening_fill(struct ke_worker *worker,
+                                              const struct listening *listening, size_t num_workers,
+                                              struct socket_pool *pool, struct error *error);
 
 /* listening_log logs each address. */
 void listening_log(const struct listening *listening);

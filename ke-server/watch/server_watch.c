@@ -43,7 +43,7 @@ static void take_settings(struct server_watch *watch, int64_t now_ns)
     struct ke_settings *old = watch->settings;
     const struct watch_spread spread = {now_ns, FIRST_ASK_NS, &watch->random};
     end_rounds(watch);
-    snapshot_ref(&fresh->snapshot);
+    snapshot_ref(&fresh->host.snapshot);
     watch->settings = fresh;
     if (!is_watching(watch)) {
         watch_table_clear(&watch->table);
@@ -51,7 +51,7 @@ static void take_settings(struct server_watch *watch, int64_t now_ns)
         log_error("time_server.not_watched", "reason=\"out of memory\"");
     }
     if (old != NULL) {
-        snapshot_unref(&old->snapshot);
+        snapshot_unref(&old->host.snapshot);
     }
     watch->next_keys_ns = now_ns; /* other algorithms may seal under other keys */
 }
@@ -319,7 +319,7 @@ enum nts_status server_watch_start(struct server_watch *watch, struct ke_setting
     if (watch->resolver == NULL) {
         return NTS_ERR_SYSTEM;
     }
-    snapshot_publish(&watch->settings_slot, &settings->snapshot);
+    snapshot_publish(&watch->settings_slot, &settings->host.snapshot);
     snapshot_publish(&watch->keyring_slot, &keyring->snapshot);
     int result = pthread_create(&watch->thread, NULL, run, watch);
     if (result != 0) {
@@ -332,7 +332,7 @@ enum nts_status server_watch_start(struct server_watch *watch, struct ke_setting
 void server_watch_publish(struct server_watch *watch, struct ke_settings *settings,
                           struct keyring *keyring)
 {
-    snapshot_publish(&watch->settings_slot, &settings->snapshot);
+    snapshot_publish(&watch->settings_slot, &settings->host.snapshot);
     snapshot_publish(&watch->keyring_slot, &keyring->snapshot);
     wake(watch);
 }
@@ -369,7 +369,7 @@ void server_watch_close(struct server_watch *watch)
     name_resolver_close(watch->resolver);
     watch->resolver = NULL;
     if (watch->settings != NULL) {
-        snapshot_unref(&watch->settings->snapshot);
+        snapshot_unref(&watch->settings->host.snapshot);
         watch->settings = NULL;
     }
     snapshot_slot_clear(&watch->settings_slot);

@@ -79,6 +79,11 @@ void ke_start_on(const char *listen_json, const char *more)
     server_start(&ke_server, "nts-ke-server", config_text(listen_json, more), "ke.ready");
 }
 
+void ke_start_beside(struct server_process *server, const char *more)
+{
+    server_start(server, "nts-ke-server", config_text(usual_listen(), more), "ke.ready");
+}
+
 void ke_start(const char *more)
 {
     ke_start_on(usual_listen(), more);

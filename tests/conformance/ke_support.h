@@ -43,6 +43,9 @@ void ke_close(void);
 /* ke_start starts the server on fixture_ip. `more` is more members for its configuration, each with
  * a comma before it. ke_configure only rewrites the configuration of the server that runs. */
 void ke_start(const char *more);
+
+/* ke_start_beside starts another one with the same configuration. */
+void ke_start_beside(struct server_process *server, const char *more);
 void ke_start_on(const char *listen_json, const char *more);
 void ke_configure(const char *more);
 

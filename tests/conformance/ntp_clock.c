@@ -1,9 +1,11 @@
 /* The clock that a time server tells: mirrored from an upstream server that the test plays, as the
  * rules of never claiming good time without a reason want it (rows H-13 to H-15). */
+#include "http_support.h"
 #include "ntp_support.h"
 
 #include "base/clock_time.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -201,4 +203,28 @@ CLOCK_TEST(root_distance_is_bounded)
     answer_and_await(&good, "clock.fit");
     answer_and_await(&slow, "clock.unfit reason=\"root distance is above");
     assert_unsynchronised();
+}
+
+/* The page has the sample that goes with the source in use, not with that of the start. */
+CLOCK_TEST(metrics_follow_a_reload_to_another_source)
+{
+    char config[1024];
+    size_t from;
+    struct http_answer page;
+    time_server_up_with(FIXED_CLOCK, metrics_option());
+    http_get(&page, "/metrics");
+    cr_assert_null(strstr(page.body, "\nnts_time_clock_offset_seconds "));
+    cr_assert_null(strstr(page.body, "\nnts_time_clock_offset_seconds 0"));
+
+    snprintf(config, sizeof(config),
+             "{\"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"clock\": {\"source\": "
+             "\"upstream\", \"server\": \"%s:%d\"}%s}",
+             fixture_ip, FIXTURE_NTP_PORT, fixture_ip, UPSTREAM_PORT, metrics_option());
+    fixture_write(time_server.config_name, config);
+    from = time_server.log_len;
+    cr_assert_eq(kill(time_server.pid, SIGHUP), 0);
+    server_await_log(&time_server, "config.reloaded", from);
+    answer(&good);
+    http_await("/metrics", 200, "\nnts_time_clock_offset_seconds ");
+    http_await("/metrics", 200, "\nnts_time_clock_fit 1\n");
 }

@@ -20,7 +20,7 @@ static void check_keyring(struct preflight *preflight, const struct time_config 
                           const char *config_path)
 {
     struct keyring *ring =
-        keyring_check(preflight, &config->keyring, config->user, &config_path, 1);
+        keyring_check(preflight, &config->host.keyring, config->host.user, &config_path, 1);
     if (ring != NULL) {
         snapshot_unref(&ring->snapshot);
     }
@@ -43,13 +43,13 @@ static void check_sockets(struct preflight *preflight, const struct time_config 
     }
     /* A worker has a socket for each address, a ring, and an eventfd. */
     size_t num_spare = SPARE_DESCRIPTORS;
-    if (config->metrics.sa.sa_family != AF_UNSPEC) {
+    if (config->host.metrics.sa.sa_family != AF_UNSPEC) {
         num_spare += METRICS_SERVER_DESCRIPTORS;
     }
     host_check_descriptors(preflight, LOG_LEVEL_ERROR,
                            num_workers * (config->listen.num + 2) + num_spare, false);
     host_check_addresses(preflight, &config->listen, SOCK_DGRAM, "nts-time-server");
-    host_check_metrics(preflight, &config->metrics, "nts-time-server");
+    host_check_metrics(preflight, &config->host.metrics, "nts-time-server");
 }
 
 static void check_receive_buffer(struct preflight *preflight, const struct time_config *config)
@@ -131,8 +131,8 @@ int time_check(const char *config_path)
         preflight_find(&preflight, LOG_LEVEL_ERROR, PREFLIGHT_CONFIG, "%s", error.text);
         return preflight_end(&preflight, config_path);
     }
-    log_set_format((enum log_format)config.log_format);
-    source_check(&preflight, &config.sources, config_path);
+    log_set_format((enum log_format)config.host.log_format);
+    source_check(&preflight, &config.host.sources, config_path);
     check_keyring(&preflight, &config, config_path);
     check_transport(&preflight, &config);
     check_sockets(&preflight, &config);

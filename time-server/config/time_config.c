@@ -1,10 +1,6 @@
 #include "time-server/config/time_config.h"
 
 #include "base/cursor.h"
-#include "log/log.h"
-#include "metrics/metrics_server.h"
-#include "process/handover.h"
-#include "process/syscall_filter.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -179,7 +175,7 @@ static const struct option_row time_rows[] = {
      .default_json = "[\"0.0.0.0:123\", \"[::]:123\"]",
      .needs_restart = true,
      .help = "addresses to answer on"},
-    KEYRING_OPTION_ROWS(offsetof(struct time_config, keyring)),
+    HOST_KEYRING_ROWS(offsetof(struct time_config, host)),
     {.name = "workers",
      .type = OPTION_INT,
      TIME_FIELD(workers),
@@ -220,25 +216,8 @@ static const struct option_row time_rows[] = {
      .default_json = "4096",
      .unit = "KiB",
      .help = "receive buffer of each socket; more than `net.core.rmem_max` needs CAP_NET_ADMIN"},
-    METRICS_OPTION_ROW(offsetof(struct time_config, metrics), 9123),
-    SOURCE_OPTION_ROWS(offsetof(struct time_config, sources), "NTP requests"),
-    HANDOVER_OPTION_ROW(offsetof(struct time_config, handover)),
-    {.name = "user",
-     .type = OPTION_STRING,
-     TIME_FIELD(user),
-     .min = 1,
-     .max = 64,
-     .default_json = "null",
-     .needs_restart = true,
-     .help = "the user to become once the sockets are bound"},
-    SYSCALL_FILTER_OPTION_ROW(offsetof(struct time_config, seccomp)),
-    {.name = "log_level",
-     .type = OPTION_CHOICE,
-     TIME_FIELD(log_level),
-     .choices = log_level_names,
-     .default_json = "\"info\"",
-     .help = "the least urgent level that is logged"},
-    LOG_FORMAT_OPTION_ROW(offsetof(struct time_config, log_format)),
+    HOST_METRICS_ROW(offsetof(struct time_config, host), 9123),
+    HOST_OPTION_ROWS(offsetof(struct time_config, host), "NTP requests"),
 };
 
 const struct option_table time_config_table = {

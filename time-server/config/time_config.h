@@ -2,9 +2,7 @@
 #ifndef NTS_TIME_CONFIG_H
 #define NTS_TIME_CONFIG_H
 
-#include "config/config.h"
-#include "limit/source_options.h"
-#include "service/keyring_options.h"
+#include "service/host_options.h"
 
 #define TIME_MAX_LISTEN 64
 
@@ -29,20 +27,13 @@ struct clock_config {
 
 struct time_config {
     struct option_list listen; /* of union net_address */
-    struct keyring_options keyring;
     int64_t workers;
     bool plain_ntp;
     struct clock_config clock;
     int unsynchronised; /* enum unsynchronised_policy */
     int transport;      /* enum transport_choice */
     int64_t receive_buffer_kib;
-    union net_address metrics; /* of no family: none */
-    struct source_options sources;
-    const char *handover; /* NULL: none */
-    const char *user;
-    int seccomp;    /* enum syscall_filter_mode */
-    int log_level;  /* enum log_level */
-    int log_format; /* enum log_format */
+    struct host_options host;
 };
 
 extern const struct option_table time_config_table;

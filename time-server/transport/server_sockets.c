@@ -6,23 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
-enum nts_status server_sockets_plan(struct time_server *server, struct listen_plan *plan,
-                                    const struct socket_pool *pool, struct error *error)
+/* Which of the descriptors each worker serves. */
+static enum nts_status share_out(struct time_state *state, const struct listen_plan *plan,
+                                 struct error *error)
 {
     size_t num = 0;
-    listen_plan_make(plan, SOCK_DGRAM, &server->config.listen, server->num_workers, pool);
-    for (size_t w = 0; w < server->num_workers; w++) {
+    for (size_t w = 0; w < state->num_workers; w++) {
         num += listen_plan_load(plan, w);
     }
-    server->fds = malloc(num * sizeof(*server->fds));
-    if (server->fds == NULL) {
+    state->fds = malloc(num * sizeof(*state->fds));
+    if (state->fds == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    memset(server->fds, -1, num * sizeof(*server->fds));
-    server->num_fds = num;
-    const int *fds = server->fds;
-    for (size_t w = 0; w < server->num_workers; w++) {
-        struct transport_sockets *sockets = &server->workers[w].sockets;
+    memset(state->fds, -1, num * sizeof(*state->fds));
+    state->num_fds = num;
+    const int *fds = state->fds;
+    for (size_t w = 0; w < state->num_workers; w++) {
+        struct transport_sockets *sockets = &state->workers[w].sockets;
         sockets->fds = fds;
         sockets->num = listen_plan_load(plan, w);
         fds += sockets->num;
@@ -31,40 +31,40 @@ enum nts_status server_sockets_plan(struct time_server *server, struct listen_pl
 }
 
 /* A socket for `address`: one that there is, else a new one. */
-static enum nts_status open_one(const struct time_server *server, struct socket_pool *pool, int *fd,
-                                const union net_address *address, struct error *error)
+static enum nts_status open_one(int *fd, const union net_address *address, int receive_buffer_len,
+                                struct socket_pool *pool, struct error *error)
 {
-    int receive_buffer_len = (int)server->config.receive_buffer_kib * 1024;
     *fd = socket_pool_take(pool, SOCK_DGRAM, address);
     return *fd >= 0 ? udp_socket_adopt(*fd, address, receive_buffer_len, error)
                     : udp_socket_open(fd, address, receive_buffer_len, error);
 }
 
-enum nts_status server_sockets_open(struct time_server *server, const struct listen_plan *plan,
+enum nts_status server_sockets_open(struct time_state *state, const struct time_config *config,
                                     struct socket_pool *pool, struct error *error)
 {
-    int *fd = server->fds;
-    for (size_t w = 0; w < plan->num_workers; w++) {
-        for (size_t a = 0; a < plan->num_addresses; a++) {
-            for (size_t i = listen_plan_share(plan, w, a); i > 0; i--) {
-                enum nts_status status = open_one(server, pool, fd++, &plan->addresses[a], error);
-                if (status != NTS_OK) {
-                    return status;
-                }
+    struct listen_plan plan;
+    listen_plan_make(&plan, SOCK_DGRAM, &config->listen, state->num_workers, pool);
+    enum nts_status status = share_out(state, &plan, error);
+    int receive_buffer_len = (int)config->receive_buffer_kib * 1024;
+    int *fd = state->fds;
+    for (size_t w = 0; status == NTS_OK && w < plan.num_workers; w++) {
+        for (size_t a = 0; status == NTS_OK && a < plan.num_addresses; a++) {
+            for (size_t i = listen_plan_share(&plan, w, a); status == NTS_OK && i > 0; i--) {
+                status = open_one(fd++, &plan.addresses[a], receive_buffer_len, pool, error);
             }
         }
     }
-    return NTS_OK;
+    return status;
 }
 
-void server_sockets_close(struct time_server *server)
+void server_sockets_close(struct time_state *state)
 {
-    for (size_t i = 0; i < server->num_fds; i++) {
-        if (server->fds[i] >= 0) {
-            close(server->fds[i]);
+    for (size_t i = 0; i < state->num_fds; i++) {
+        if (state->fds[i] >= 0) {
+            close(state->fds[i]);
         }
     }
-    free(server->fds);
-    server->fds = NULL;
-    server->num_fds = 0;
+    free(state->fds);
+    state->fds = NULL;
+    state->num_fds = 0;
 }

@@ -249,10 +249,14 @@ Test(heartbeat, worker_that_does_not_turn_in_time_hangs)
 {
     struct heartbeat heartbeat = {0};
     int64_t now_ns = 1000 * NS_PER_S;
-    cr_assert(heartbeat_look(&heartbeat, now_ns), "it has just started");
-    cr_assert(heartbeat_look(&heartbeat, now_ns + HEARTBEAT_PATIENCE_NS - 1));
-    cr_assert_not(heartbeat_look(&heartbeat, now_ns + HEARTBEAT_PATIENCE_NS));
+    cr_assert(heartbeat_look(&heartbeat, now_ns, HEARTBEAT_PATIENCE_NS), "it has just started");
+    cr_assert(
+        heartbeat_look(&heartbeat, now_ns + HEARTBEAT_PATIENCE_NS - 1, HEARTBEAT_PATIENCE_NS));
+    cr_assert_not(
+        heartbeat_look(&heartbeat, now_ns + HEARTBEAT_PATIENCE_NS, HEARTBEAT_PATIENCE_NS));
     heartbeat_turn(&heartbeat);
-    cr_assert(heartbeat_look(&heartbeat, now_ns + 2 * HEARTBEAT_PATIENCE_NS), "it is back");
-    cr_assert_not(heartbeat_look(&heartbeat, now_ns + 3 * HEARTBEAT_PATIENCE_NS));
+    cr_assert(heartbeat_look(&heartbeat, now_ns + 2 * HEARTBEAT_PATIENCE_NS, HEARTBEAT_PATIENCE_NS),
+              "it is back");
+    cr_assert_not(
+        heartbeat_look(&heartbeat, now_ns + 3 * HEARTBEAT_PATIENCE_NS, HEARTBEAT_PATIENCE_NS));
 }

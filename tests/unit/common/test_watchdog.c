@@ -1,13 +1,13 @@
 #include "process/watchdog.h"
 
 #include "base/clock_time.h"
+#include "process/heartbeat.h"
 #include "process/service_manager.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -42,77 +42,53 @@ static const char *told(void)
     return text;
 }
 
-static void drain(int event_fd, bool expected)
-{
-    uint64_t num;
-    cr_assert_eq(read(event_fd, &num, sizeof(num)) > 0, expected);
-}
-
 Test(watchdog, speaks_twice_in_an_interval_while_all_workers_turn, .init = open_manager)
 {
     struct watchdog watchdog;
-    counter turns[2] = {0};
-    int wake_fds[2];
     watchdog_open(&watchdog);
-    for (size_t i = 0; i < 2; i++) {
-        wake_fds[i] = eventfd(0, EFD_NONBLOCK);
-        cr_assert(watchdog_add(&watchdog, &turns[i], wake_fds[i]));
-    }
     int num_told = 0;
     for (int64_t second = 0; second < 20; second++) {
-        for (size_t i = 0; i < 2; i++) {
-            uint64_t num; /* as a worker does: turn when woken */
-            if (read(wake_fds[i], &num, sizeof(num)) > 0) {
-                counter_add(&turns[i], 1);
-            }
-        }
-        watchdog_tick(&watchdog, second * NS_PER_S);
+        watchdog_tick(&watchdog, WATCHDOG_ALL_ALIVE, second * NS_PER_S);
         const char *text = told();
         num_told += strcmp(text, "WATCHDOG=1") == 0 ? 1 : 0;
         cr_assert(text[0] == '\0' || second % 4 == 0, "second %d: %s", (int)second, text);
     }
     cr_assert_eq(num_told, 5);
-    watchdog_close(&watchdog);
 }
 
 Test(watchdog, is_silent_while_one_worker_hangs_and_speaks_when_it_turns_again,
      .init = open_manager)
 {
     struct watchdog watchdog;
-    counter turns[2] = {0};
-    int wake_fds[2];
     watchdog_open(&watchdog);
-    for (size_t i = 0; i < 2; i++) {
-        wake_fds[i] = eventfd(0, EFD_NONBLOCK);
-        cr_assert(watchdog_add(&watchdog, &turns[i], wake_fds[i]));
-        drain(wake_fds[i], true);
-    }
     for (int64_t second = 0; second < 9; second++) {
-        counter_add(&turns[0], 1);
-        watchdog_tick(&watchdog, second * NS_PER_S);
+        watchdog_tick(&watchdog, 1, second * NS_PER_S);
         cr_assert_str_empty(told(), "second %d", (int)second);
-        drain(wake_fds[0], true);  /* woken anew, as it turned */
-        drain(wake_fds[1], false); /* woken once: that it has not heard is the point */
     }
-    counter_add(&turns[0], 1);
-    counter_add(&turns[1], 1);
-    watchdog_tick(&watchdog, 9 * NS_PER_S);
+    watchdog_tick(&watchdog, WATCHDOG_ALL_ALIVE, 9 * NS_PER_S);
     cr_assert_str_eq(told(), "WATCHDOG=1");
-    watchdog_close(&watchdog);
+}
+
+Test(watchdog, gives_a_worker_half_the_interval_at_most, .init = open_manager)
+{
+    struct watchdog watchdog;
+    watchdog_open(&watchdog); /* 10 s */
+    cr_assert_eq(watchdog_patience_ns(&watchdog), HEARTBEAT_PATIENCE_NS);
+    setenv("WATCHDOG_USEC", "6000000", 1);
+    watchdog_open(&watchdog);
+    cr_assert_eq(watchdog_patience_ns(&watchdog), 3 * NS_PER_S);
+    unsetenv("WATCHDOG_USEC");
+    watchdog_open(&watchdog);
+    cr_assert_eq(watchdog_patience_ns(&watchdog), HEARTBEAT_PATIENCE_NS);
 }
 
 Test(watchdog, does_nothing_without_a_manager_that_watches, .init = open_manager)
 {
     struct watchdog watchdog;
-    counter turns = 0;
     unsetenv("WATCHDOG_USEC");
-    int wake_fd = eventfd(0, EFD_NONBLOCK);
     watchdog_open(&watchdog);
-    cr_assert(watchdog_add(&watchdog, &turns, wake_fd));
-    watchdog_tick(&watchdog, 0);
+    watchdog_tick(&watchdog, WATCHDOG_ALL_ALIVE, 0);
     cr_assert_str_empty(told());
-    drain(wake_fd, false);
-    watchdog_close(&watchdog);
 }
 
 Test(service_manager, tells_a_status_once, .init = open_manager)
