@@ -23,17 +23,32 @@ struct ext_field {
     uint16_t type;
     const uint8_t *body; /* behind the field header */
     size_t body_len;
-    size_t offset; /* of the field header, from the start given to ext_field_offset */
+    size_t offset; /* of the field header, from `start` */
 };
 
-/* ext_field_next reads one field of a packet: the length counts the header, is a multiple of four
- * and at least EF_MIN_LEN. Fails the reader with NTS_ERR_EF_LENGTH, or with NTS_ERR_LEGACY_MAC when
- * what is left can only be a MAC; false then. `start` is where offsets count from. */
-bool ext_field_next(struct reader *r, struct ext_field *field, const uint8_t *start);
+/* How a version of NTP reckons the lengths of its extension fields. A length counts the header. */
+struct ext_field_form {
+    uint16_t min_len;     /* of a field in clear; an encrypted one may be as short as its header */
+    uint16_t max_mac_len; /* a rest that is no longer is a legacy MAC; 0: the version has no MAC */
+    bool is_padded; /* a length need not be a multiple of four: the zeros behind it do not count */
+};
 
-/* ext_field_next_encrypted reads one field of a decrypted plaintext, which may be as short as its
- * header (RFC 8915, section 5.6). Fails the reader with NTS_ERR_ENCRYPTED_FORM; false then. */
+/* RFC 7822, section 7.5. */
+extern const struct ext_field_form ext_field_form_ntp4;
+
+/* ext_field_next reads one field of a packet of NTPv4, ext_field_next_as one of the given form.
+ * Fails the reader with NTS_ERR_EF_LENGTH, or with NTS_ERR_LEGACY_MAC when what is left can only be
+ * a MAC; false then. `start` is where offsets count from. */
+bool ext_field_next(struct reader *r, struct ext_field *field, const uint8_t *start);
+bool ext_field_next_as(struct reader *r, struct ext_field *field, const uint8_t *start,
+                       const struct ext_field_form *form);
+
+/* ext_field_next_encrypted reads one field of a decrypted plaintext of NTPv4, which may be as short
+ * as its header (RFC 8915, section 5.6), ext_field_next_encrypted_as one of the given form. Fails
+ * the reader with NTS_ERR_ENCRYPTED_FORM; false then. */
 bool ext_field_next_encrypted(struct reader *r, struct ext_field *field);
+bool ext_field_next_encrypted_as(struct reader *r, struct ext_field *field,
+                                 const struct ext_field_form *form);
 
 /* The octets inside an authenticator field. */
 struct authenticator {
@@ -49,7 +64,8 @@ struct authenticator {
 NTS_MUST_CHECK enum nts_status authenticator_parse(struct authenticator *out, const uint8_t *body,
                                                    size_t body_len);
 
-/* ext_field_write writes a field with the given body (a multiple of four octets long). */
+/* ext_field_write writes a field with the given body, and behind it the zeros up to the next
+ * multiple of four, which its length does not count: NTPv4 has no field that needs any. */
 void ext_field_write(struct writer *w, uint16_t type, const void *body, size_t body_len);
 
 /* ext_field_write_space writes the header of a field and returns its body to be filled, or NULL. */

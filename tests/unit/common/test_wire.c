@@ -67,6 +67,39 @@ Test(ext_field, takes_a_short_field_before_a_long_one)
     cr_assert_eq(num, 2);
 }
 
+/* As a version does whose lengths leave out the padding, and which has no legacy MAC. */
+Test(ext_field, padding_is_not_counted_in_the_forms_that_have_it)
+{
+    static const struct ext_field_form padded = {EF_HEADER_LEN, 0, true};
+    struct octets octets = octets_of("44440007aabbcc0044450004"
+                                     "444600050a000000");
+    struct reader r = reader_over(octets.data, octets.len);
+    struct ext_field field;
+    cr_assert(ext_field_next_as(&r, &field, octets.data, &padded));
+    cr_assert_eq(field.body_len, 3);
+    cr_assert(ext_field_next_as(&r, &field, octets.data, &padded));
+    cr_assert_eq(field.offset, 8);
+    cr_assert_eq(field.body_len, 0);
+    cr_assert(ext_field_next_as(&r, &field, octets.data, &padded));
+    cr_assert_eq(field.body_len, 1);
+    cr_assert_not(reader_more(&r));
+    r = reader_over(octets.data + 12, 7); /* the padding passes the end */
+    cr_assert_not(ext_field_next_as(&r, &field, octets.data, &padded));
+    cr_assert_eq(reader_status(&r), NTS_ERR_EF_LENGTH);
+    r = reader_over(octets.data + 12, 3); /* not even a header */
+    cr_assert_not(ext_field_next_as(&r, &field, octets.data, &padded));
+    cr_assert_eq(reader_status(&r), NTS_ERR_EF_LENGTH);
+    r = reader_over(octets.data, 8);
+    cr_assert_not(ext_field_next_encrypted(&r, &field), "NTPv4 has no padding");
+    cr_assert_eq(reader_status(&r), NTS_ERR_ENCRYPTED_FORM);
+    r = reader_over(octets.data, 8);
+    cr_assert(ext_field_next_encrypted_as(&r, &field, &padded));
+    uint8_t out[8];
+    struct writer w = writer_over(out, sizeof(out));
+    ext_field_write(&w, 0x4444, octets.data + 4, 3);
+    assert_octets(out, writer_len(&w), "44440007aabbcc00");
+}
+
 Test(ext_field, refuses_lengths_that_cannot_be)
 {
     size_t num;
