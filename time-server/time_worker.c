@@ -52,6 +52,7 @@ static enum nts_status time_worker_serve(struct worker *base, struct error *erro
 {
     struct time_worker *worker = (struct time_worker *)base;
     struct answer_context context = {
+        .versions = &ntp_versions,
         .real_time_ns = real_time_ns,
     };
     (void)error;

@@ -18,8 +18,11 @@ static void build_request(struct fixture *f, size_t i)
     ntp_header_write(write_space(&w, NTP_HEADER_LEN), &header);
     ext_field_write(&w, EF_UNIQUE_IDENTIFIER, unique_id, sizeof(unique_id));
     uint8_t *cookie = ext_field_write_space(&w, EF_NTS_COOKIE, cookie_len);
-    f->mints[i] = (struct cookie_seal_job){key, &f->keys[i], cookie};
-    cookie_seal_batch(&f->mints[i], 1, &f->random);
+    f->mints[i] = (struct cookie_seal_job){.key = key, .keys = &f->keys[i], .cookie = cookie};
+    if (cookie_seal_batch(&f->mints[i], 1, &f->random) != NTS_OK) {
+        fprintf(stderr, "cannot seal a cookie\n");
+        exit(1);
+    }
     size_t ad_len = writer_len(&w);
     struct response_seal seal = response_write_authenticator(&w, f->aead, 0);
     random_take(&f->random, seal.nonce, f->aead->nonce_len);
@@ -65,6 +68,7 @@ struct fixture *fixture_create(const struct aead_algorithm *aead, enum key_layou
     f->ring = ring;
     f->engine = engine;
     f->context = (struct answer_context){
+        .versions = &ntp_versions,
         .keyring = ring,
         .clock = {.updated_at_ns = real_time_ns(),
                   .reference_ns = real_time_ns(),

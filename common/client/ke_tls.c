@@ -257,7 +257,7 @@ static bool export_key(uint8_t *key, SSL *ssl, const struct aead_algorithm *aead
                        uint16_t context_id, enum ke_key_direction direction)
 {
     uint8_t context[KE_EXPORTER_CONTEXT_LEN];
-    ke_exporter_context(context, context_id, direction);
+    ke_exporter_context(context, KE_PROTOCOL_NTPV4, context_id, direction);
     return SSL_export_keying_material(ssl, key, aead->key_len, KE_EXPORTER_LABEL,
                                       strlen(KE_EXPORTER_LABEL), context, sizeof(context), 1) == 1;
 }

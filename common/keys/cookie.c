@@ -3,7 +3,6 @@
 #include "base/cursor.h"
 #include "crypto/secret_mem.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define MAX_PLAINTEXT_LEN (2 * AEAD_MAX_KEY_LEN)
@@ -123,16 +122,17 @@ void cookie_open_batch(const struct keyring *ring, struct cookie_open_job *jobs,
 }
 
 /* Writes the cookie up to its nonce and queues the encryption of the two keys. */
-static void seal_start(const struct cookie_seal_job *job, struct random_pool *random,
-                       struct chunk *chunk)
+static enum nts_status seal_start(const struct cookie_seal_job *job, struct random_pool *random,
+                                  struct chunk *chunk)
 {
     const struct master_key *key = job->key;
+    if (key_layout_cookie_len(key->layout, job->keys->aead) == 0) {
+        return NTS_ERR_INTERNAL; /* the room at job->cookie was reckoned for another key */
+    }
     size_t key_len = job->keys->aead->key_len;
     uint8_t *nonce = job->cookie + MASTER_KEY_ID_LEN;
     uint8_t *plaintext = chunk->plaintexts[chunk->num];
     struct aead_job *aead_job = chunk_add(chunk, key, nonce);
-
-    assert(key_layout_cookie_len(key->layout, job->keys->aead) > 0);
     aead_job->out = nonce + aead_job->nonce_len;
     aead_job->in = plaintext;
     aead_job->in_len = 2 * key_len;
@@ -140,20 +140,47 @@ static void seal_start(const struct cookie_seal_job *job, struct random_pool *ra
     random_take(random, nonce, aead_job->nonce_len);
     key_copy(plaintext, job->keys->c2s, key_len);
     key_copy(plaintext + key_len, job->keys->s2c, key_len);
+    return NTS_OK;
 }
 
-void cookie_seal_batch(struct cookie_seal_job *jobs, size_t num, struct random_pool *random)
+static enum nts_status seal_chunk(struct cookie_seal_job *jobs, size_t num,
+                                  struct random_pool *random)
 {
     struct chunk chunk;
-    for (size_t done = 0; done < num; done += chunk.num) {
-        chunk.num = 0;
-        while (chunk.num < CHUNK_JOBS && done + chunk.num < num) {
-            seal_start(&jobs[done + chunk.num], random, &chunk);
-        }
-        aead_seal_batch(chunk.aead_jobs, chunk.num);
-        for (size_t i = 0; i < chunk.num; i++) {
-            assert(chunk.aead_jobs[i].status == NTS_OK); /* lengths are ours */
-        }
-        chunk_wipe(&chunk);
+    chunk.num = 0;
+    for (size_t i = 0; i < num; i++) {
+        jobs[i].status = seal_start(&jobs[i], random, &chunk);
     }
+    aead_seal_batch(chunk.aead_jobs, chunk.num);
+    const struct aead_job *aead_job = chunk.aead_jobs;
+    for (size_t i = 0; i < num; i++) {
+        if (jobs[i].status == NTS_OK) {
+            jobs[i].status = (aead_job++)->status == NTS_OK ? NTS_OK : NTS_ERR_INTERNAL;
+        }
+    }
+    chunk_wipe(&chunk);
+    return cookie_seal_status(jobs, num);
+}
+
+enum nts_status cookie_seal_batch(struct cookie_seal_job *jobs, size_t num,
+                                  struct random_pool *random)
+{
+    enum nts_status status = NTS_OK;
+    for (size_t done = 0; done < num; done += CHUNK_JOBS) {
+        size_t left = num - done;
+        enum nts_status chunk_status =
+            seal_chunk(jobs + done, left < CHUNK_JOBS ? left : CHUNK_JOBS, random);
+        status = status == NTS_OK ? chunk_status : status;
+    }
+    return status;
+}
+
+enum nts_status cookie_seal_status(const struct cookie_seal_job *jobs, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        if (jobs[i].status != NTS_OK) {
+            return jobs[i].status;
+        }
+    }
+    return NTS_OK;
 }

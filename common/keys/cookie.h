@@ -40,13 +40,20 @@ struct cookie_seal_job {
     const struct master_key *key; /* from keyring_sealing_key, for keys->aead */
     const struct session_keys *keys;
     uint8_t *cookie; /* out: key_layout_cookie_len(key->layout, keys->aead) octets */
+    enum nts_status
+        status; /* out: NTS_OK, or NTS_ERR_INTERNAL: `cookie` holds nothing to give out */
 };
 
 /* cookie_open_batch opens each of the `num` cookies with whichever key of the ring it names. */
 void cookie_open_batch(const struct keyring *ring, struct cookie_open_job *jobs, size_t num,
                        int64_t now_s);
 
-/* cookie_seal_batch makes `num` cookies, each with a nonce of its own from `random`. */
-void cookie_seal_batch(struct cookie_seal_job *jobs, size_t num, struct random_pool *random);
+/* cookie_seal_batch makes `num` cookies, each with a nonce of its own from `random`. NTS_OK, or
+ * NTS_ERR_INTERNAL if any of them has that status: its key cannot seal for its algorithm. */
+NTS_MUST_CHECK enum nts_status cookie_seal_batch(struct cookie_seal_job *jobs, size_t num,
+                                                 struct random_pool *random);
+
+/* cookie_seal_status returns NTS_OK if all of `num` jobs have that status, else the first other. */
+enum nts_status cookie_seal_status(const struct cookie_seal_job *jobs, size_t num);
 
 #endif

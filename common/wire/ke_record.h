@@ -37,11 +37,12 @@ enum ke_key_direction { KE_KEY_C2S = 0, KE_KEY_S2C = 1 };
 #define KE_EXPORTER_CONTEXT_LEN 5
 
 /* ke_exporter_context writes the context value of the TLS exporter (RFC 8915, section 5.1): the
- * protocol, the AEAD algorithm, the direction. */
-static inline void ke_exporter_context(uint8_t context[KE_EXPORTER_CONTEXT_LEN], uint16_t aead_id,
+ * next protocol, the AEAD algorithm, the direction. */
+static inline void ke_exporter_context(uint8_t context[KE_EXPORTER_CONTEXT_LEN],
+                                       uint16_t protocol_id, uint16_t aead_id,
                                        enum ke_key_direction direction)
 {
-    store_u16(context, KE_PROTOCOL_NTPV4);
+    store_u16(context, protocol_id);
     store_u16(context + 2, aead_id);
     context[4] = (uint8_t)direction;
 }

@@ -40,11 +40,6 @@ void ntp_header_write(uint8_t packet[NTP_HEADER_LEN], const struct ntp_header *h
     store_u64(packet + 40, header->transmit_time);
 }
 
-void ntp_set_transmit_time(uint8_t packet[NTP_HEADER_LEN], uint64_t transmit_time)
-{
-    store_u64(packet + 40, transmit_time);
-}
-
 uint64_t ntp_time_from_unix_ns(int64_t unix_ns)
 {
     int64_t seconds = unix_ns / NS_PER_S;

@@ -50,9 +50,6 @@ void ntp_header_read(struct ntp_header *header, const uint8_t packet[NTP_HEADER_
 /* ntp_header_write lays `*header` out as 48 octets. */
 void ntp_header_write(uint8_t packet[NTP_HEADER_LEN], const struct ntp_header *header);
 
-/* ntp_set_transmit_time overwrites the transmit timestamp of a laid-out packet. */
-void ntp_set_transmit_time(uint8_t packet[NTP_HEADER_LEN], uint64_t transmit_time);
-
 /* ntp_time_from_unix_ns converts nanoseconds since 1970 to an NTP timestamp (any era). */
 uint64_t ntp_time_from_unix_ns(int64_t unix_ns);
 

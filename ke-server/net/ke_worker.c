@@ -298,7 +298,8 @@ static void load_service(struct ke_worker *worker, struct ke_service *service)
 
 static enum nts_status serve_turns(struct ke_worker *worker, struct error *error)
 {
-    struct ke_service service = {.random = &worker->random, .counters = &worker->counters};
+    struct ke_service service = {
+        .protocols = &next_protocols, .random = &worker->random, .counters = &worker->counters};
     while (!is_finished(worker)) {
         heartbeat_turn(&worker->worker.heartbeat);
         enum nts_status status = wait_for_work(worker, error);

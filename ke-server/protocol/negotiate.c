@@ -2,44 +2,36 @@
 
 #include <string.h>
 
-/* What has been read so far. */
-struct request {
-    struct negotiation *out;
-    bool has_next_protocol;
-    const uint8_t *aead_ids; /* 16-bit numbers; NULL: no such record yet */
-    size_t num_aead_ids;
-    bool compliant_gcm_siv;
-    bool ended;
-};
-
 /* A list of at least one 16-bit number (RFC 8915, sections 4.1.2 and 4.1.5). */
 static bool is_id_list(const struct ke_record *record)
 {
     return record->body_len > 0 && record->body_len % 2 == 0;
 }
 
-static enum nts_status parse_end(struct request *request, const struct ke_record *record)
+static enum nts_status parse_end(struct negotiate_request *request, const struct ke_record *record)
 {
     /* RFC 8915, section 4.1.1: no body. */
     request->ended = true;
     return record->body_len == 0 ? NTS_OK : NTS_ERR_BAD_REQUEST;
 }
 
-static enum nts_status parse_next_protocol(struct request *request, const struct ke_record *record)
+static enum nts_status parse_next_protocol(struct negotiate_request *request,
+                                           const struct ke_record *record)
 {
     if (!is_id_list(record)) {
         return NTS_ERR_BAD_REQUEST;
     }
+    /* The first of the client's that is known: it lists them in order of its preference. */
     request->has_next_protocol = true;
-    for (size_t at = 0; at < record->body_len; at += 2) {
-        if (load_u16(record->body + at) == KE_PROTOCOL_NTPV4) {
-            request->out->ntpv4 = true;
-        }
+    for (size_t at = 0; at < record->body_len && request->out->protocol == NULL; at += 2) {
+        request->out->protocol =
+            next_protocol_find(request->protocols, load_u16(record->body + at));
     }
     return NTS_OK;
 }
 
-static enum nts_status parse_aead_algorithm(struct request *request, const struct ke_record *record)
+static enum nts_status parse_aead_algorithm(struct negotiate_request *request,
+                                            const struct ke_record *record)
 {
     if (!is_id_list(record)) {
         return NTS_ERR_BAD_REQUEST;
@@ -50,103 +42,77 @@ static enum nts_status parse_aead_algorithm(struct request *request, const struc
     return NTS_OK;
 }
 
-/* Whether a name is worth comparing; printable ASCII (RFC 8915, section 4.1.7). */
-static bool is_printable(const uint8_t *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] <= 0x20 || text[i] >= 0x7f) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum nts_status parse_server(struct request *request, const struct ke_record *record)
-{
-    if (record->body_len == 0 || record->body_len > TIME_SERVER_WISH_MAX_LEN) {
-        return NTS_ERR_BAD_REQUEST;
-    }
-    if (is_printable(record->body, record->body_len)) {
-        request->out->wish.name = (const char *)record->body;
-        request->out->wish.name_len = record->body_len;
-    }
-    return NTS_OK;
-}
-
-static enum nts_status parse_port(struct request *request, const struct ke_record *record)
-{
-    if (record->body_len != 2) {
-        return NTS_ERR_BAD_REQUEST;
-    }
-    request->out->wish.has_port = true;
-    request->out->wish.port = load_u16(record->body);
-    return NTS_OK;
-}
-
-static enum nts_status parse_compliant(struct request *request, const struct ke_record *record)
-{
-    request->compliant_gcm_siv = true;
-    return record->body_len == 0 ? NTS_OK : NTS_ERR_BAD_REQUEST;
-}
-
-static enum nts_status refuse(struct request *request, const struct ke_record *record)
+static enum nts_status refuse(struct negotiate_request *request, const struct ke_record *record)
 {
     (void)request;
     (void)record;
     return NTS_ERR_BAD_REQUEST;
 }
 
-enum critical_bit { MAY, MUST };
-
-struct record_rule {
-    uint16_t type;
-    enum nts_status (*parse)(struct request *request, const struct ke_record *record);
-    enum critical_bit critical;
-    unsigned at_most;
-};
-
-#define NUM_RULES (sizeof(rules) / sizeof(rules[0]))
+#define NUM_RULES     (sizeof(rules) / sizeof(rules[0]))
+#define MAX_ALL_RULES (NUM_RULES + NEXT_PROTOCOLS_MAX * NEXT_PROTOCOL_MAX_RULES)
 
 /* clang-format off */
 static const struct record_rule rules[] = {
-    /* type                        parse                 critical  at most */
-    {KE_END_OF_MESSAGE,            parse_end,            MUST,     1},
-    {KE_NEXT_PROTOCOL,             parse_next_protocol,  MUST,     1},
-    {KE_AEAD_ALGORITHM,            parse_aead_algorithm, MAY,      1},
-    {KE_NTPV4_SERVER,              parse_server,         MAY,      1},
-    {KE_NTPV4_PORT,                parse_port,           MAY,      1},
-    {KE_COMPLIANT_AES_128_GCM_SIV, parse_compliant,      MAY,      1},
+    /* type             parse                 critical  at most */
+    {KE_END_OF_MESSAGE, parse_end,            MUST,     1},
+    {KE_NEXT_PROTOCOL,  parse_next_protocol,  MUST,     1},
+    {KE_AEAD_ALGORITHM, parse_aead_algorithm, MAY,      1},
     /* RFC 8915, sections 4.1.3, 4.1.4 and 4.1.6: only a server sends these. */
-    {KE_ERROR,                     refuse,               MAY,      0},
-    {KE_WARNING,                   refuse,               MAY,      0},
-    {KE_NEW_COOKIE,                refuse,               MAY,      0},
+    {KE_ERROR,          refuse,               MAY,      0},
+    {KE_WARNING,        refuse,               MAY,      0},
+    {KE_NEW_COOKIE,     refuse,               MAY,      0},
 };
 /* clang-format on */
 
-static size_t find_rule(uint16_t type)
+static const struct record_rule *find_among(const struct record_rule *candidates, size_t num,
+                                            uint16_t type)
 {
-    size_t i = 0;
-    while (i < NUM_RULES && rules[i].type != type) {
-        i++;
+    for (size_t i = 0; i < num; i++) {
+        if (candidates[i].type == type) {
+            return &candidates[i];
+        }
     }
-    return i;
+    return NULL;
 }
 
-static enum nts_status take_record(struct request *request, unsigned num_seen[NUM_RULES],
-                                   const struct ke_record *record)
+/* The rule for records of that type, of every protocol's or of one, NULL if there is none; `*place`
+ * is its own, below MAX_ALL_RULES. */
+static const struct record_rule *find_rule(const struct next_protocols *protocols, uint16_t type,
+                                           size_t *place)
 {
-    size_t i = find_rule(record->type);
-    if (i == NUM_RULES) {
+    const struct record_rule *rule = find_among(rules, NUM_RULES, type);
+    if (rule != NULL) {
+        *place = (size_t)(rule - rules);
+        return rule;
+    }
+    for (size_t i = 0; i < NEXT_PROTOCOLS_MAX && protocols->rows[i] != NULL; i++) {
+        const struct next_protocol *protocol = protocols->rows[i];
+        rule = find_among(protocol->rules, protocol->num_rules, type);
+        if (rule != NULL) {
+            *place = NUM_RULES + i * NEXT_PROTOCOL_MAX_RULES + (size_t)(rule - protocol->rules);
+            return rule;
+        }
+    }
+    return NULL;
+}
+
+static enum nts_status take_record(struct negotiate_request *request,
+                                   unsigned num_seen[MAX_ALL_RULES], const struct ke_record *record)
+{
+    size_t place;
+    const struct record_rule *rule = find_rule(request->protocols, record->type, &place);
+    if (rule == NULL) {
         /* RFC 8915, section 4: an unknown record is ignored unless the Critical Bit is set. */
         return record->critical ? NTS_ERR_UNKNOWN_CRITICAL : NTS_OK;
     }
-    if (num_seen[i]++ >= rules[i].at_most) {
+    if (num_seen[place]++ >= rule->at_most) {
         return NTS_ERR_BAD_REQUEST;
     }
-    if (rules[i].critical == MUST && !record->critical) {
+    if (rule->critical == MUST && !record->critical) {
         return NTS_ERR_BAD_REQUEST;
     }
-    return rules[i].parse(request, record);
+    return rule->parse(request, record);
 }
 
 /* The place of an algorithm in the policy, policy->num_aeads if it is not allowed. */
@@ -161,14 +127,14 @@ static size_t find_in_policy(const struct ke_policy *policy, uint16_t id)
 
 /* RFC 8915, section 4.1.5: one of those that the client offered, or none. */
 static const struct aead_algorithm *choose_aead(const struct ke_policy *policy,
-                                                const struct request *request)
+                                                const struct negotiate_request *request)
 {
     const struct aead_algorithm *best = NULL;
     size_t best_rank = SIZE_MAX;
     for (size_t i = 0; i < request->num_aead_ids; i++) {
         uint16_t id = load_u16(request->aead_ids + 2 * i);
         size_t place = find_in_policy(policy, id);
-        if (place == policy->num_aeads) {
+        if (place == policy->num_aeads || !next_protocol_allows(request->out->protocol, id)) {
             continue;
         }
         size_t rank = policy->order == KE_AEAD_ORDER_SERVER ? place : i;
@@ -186,17 +152,19 @@ static const struct aead_algorithm *choose_aead(const struct ke_policy *policy,
 }
 
 /* Agrees on the strength of a request that breaks no rule by itself. */
-static enum nts_status conclude(const struct request *request, const struct ke_policy *policy)
+static enum nts_status conclude(const struct negotiate_request *request,
+                                const struct ke_policy *policy)
 {
     struct negotiation *out = request->out;
     /* RFC 8915, section 4.1.2: exactly one Next Protocol Negotiation record. */
     if (!request->has_next_protocol) {
         return NTS_ERR_BAD_REQUEST;
     }
-    if (!out->ntpv4) {
+    if (out->protocol == NULL) {
         return NTS_OK;
     }
-    /* RFC 8915, section 4.1.5: needed with NTPv4, and only then. */
+    /* RFC 8915, section 4.1.5: needed with a protocol that is protected by an AEAD, and only
+     * then. */
     if (request->aead_ids == NULL) {
         return NTS_ERR_BAD_REQUEST;
     }
@@ -209,11 +177,11 @@ static enum nts_status conclude(const struct request *request, const struct ke_p
     return NTS_OK;
 }
 
-enum nts_status negotiate(struct negotiation *out, const struct ke_policy *policy,
-                          const uint8_t *octets, size_t len)
+enum nts_status negotiate(struct negotiation *out, const struct next_protocols *protocols,
+                          const struct ke_policy *policy, const uint8_t *octets, size_t len)
 {
-    struct request request = {.out = out};
-    unsigned num_seen[NUM_RULES] = {0};
+    struct negotiate_request request = {.out = out, .protocols = protocols};
+    unsigned num_seen[MAX_ALL_RULES] = {0};
     struct reader r = reader_over(octets, len);
     *out = (struct negotiation){0};
     while (!request.ended && reader_more(&r)) {

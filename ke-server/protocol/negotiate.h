@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "crypto/aead.h"
+#include "ke-server/protocol/next_protocol.h"
 #include "ke-server/protocol/time_servers.h"
 #include "wire/ke_record.h"
 
@@ -26,22 +27,37 @@ struct ke_policy {
 };
 
 struct negotiation {
-    bool ntpv4;                        /* else there is no common protocol, and nothing below */
-    const struct aead_algorithm *aead; /* NULL: no common algorithm */
-    bool compliant_gcm_siv;            /* answer with record 1024 as well */
-    struct server_wish wish;           /* points into the request */
+    const struct next_protocol *protocol; /* NULL: no common one, and nothing below */
+    const struct aead_algorithm *aead;    /* NULL: no common algorithm */
+    bool compliant_gcm_siv;               /* answer with record 1024 as well */
+    struct server_wish wish;              /* points into the request */
 };
 
+/* A request as far as it has been read: what the rules of its records fill. */
+struct negotiate_request {
+    struct negotiation *out;
+    const struct next_protocols *protocols;
+    bool has_next_protocol;
+    const uint8_t *aead_ids; /* 16-bit numbers; NULL: no such record yet */
+    size_t num_aead_ids;
+    bool compliant_gcm_siv;
+    bool ended;
+};
+
+/* clang-format off */
 /* negotiate reads the `len` octets at `request`: everything that has arrived, from the first octet
  * to whatever stands behind the End of Message record. The first error in the order of the records
- * wins, then what is missing is looked at. `*out` is all set.
+ * wins, then what is missing. `protocols` are those that the server speaks. `*out` is all set.
  * Returns NTS_OK, also without a common protocol or algorithm, or
  *   NTS_ERR_UNKNOWN_CRITICAL  a record that is not known has the Critical Bit set,
- *   NTS_ERR_BAD_REQUEST       a record breaks a rule, is there too often, missing, or behind the
- * end, NTS_ERR_INCOMPLETE        the request has no end, NTS_ERR_NO_SEALING_KEY    NTPv4 is wanted
- * and the policy has no algorithm at all. */
-NTS_MUST_CHECK enum nts_status negotiate(struct negotiation *out, const struct ke_policy *policy,
-                                         const uint8_t *request, size_t len);
+ *   NTS_ERR_BAD_REQUEST       a record breaks a rule, is there too often, missing, or behind the end,
+ *   NTS_ERR_INCOMPLETE        the request has no end,
+ *   NTS_ERR_NO_SEALING_KEY    a common protocol is there, but the policy has no algorithm at all. */
+/* clang-format on */
+NTS_MUST_CHECK enum nts_status negotiate(struct negotiation *out,
+                                         const struct next_protocols *protocols,
+                                         const struct ke_policy *policy, const uint8_t *request,
+                                         size_t len);
 
 /* negotiate_error_code returns the code of the Error record for a status that is not NTS_OK
  * (RFC 8915, section 4.1.3): what the client did wrong, or else "internal server error". */

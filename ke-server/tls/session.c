@@ -2,7 +2,7 @@
 
 #include "base/clock_time.h"
 #include "crypto/secret_mem.h"
-#include "ke-server/protocol/response.h"
+#include "ke-server/protocol/ke_answer.h"
 
 #include <limits.h>
 #include <openssl/err.h>
@@ -37,7 +37,8 @@ static enum nts_status open_tls(struct session *session, const struct tls_contex
 }
 
 /* Ends the session; an alert that BoringSSL has for the client is in the output already. */
-static void end(struct session *session, const struct ke_service *service, enum nts_status status)
+static void session_end(struct session *session, const struct ke_service *service,
+                        enum nts_status status)
 {
     session->state = SESSION_ENDED;
     count_status(service->counters, status);
@@ -45,8 +46,8 @@ static void end(struct session *session, const struct ke_service *service, enum 
 }
 
 /* Sends a message and close_notify, and nothing after that. */
-static void say_last(struct session *session, const struct ke_service *service,
-                     const uint8_t *message, size_t len, enum nts_status status)
+static void session_say_last(struct session *session, const struct ke_service *service,
+                             const uint8_t *message, size_t len, enum nts_status status)
 {
     /* One write is one TLS record: NTPsec's client, among others, reads no further. */
     if (SSL_write(session->ssl, message, (int)len) != (int)len) {
@@ -54,68 +55,75 @@ static void say_last(struct session *session, const struct ke_service *service,
     } else {
         SSL_shutdown(session->ssl); /* RFC 8446, section 6.1: close_notify before closing */
     }
-    end(session, service, status);
+    session_end(session, service, status);
 }
 
-static void refuse(struct session *session, const struct ke_service *service,
-                   enum nts_status status)
+static void session_refuse(struct session *session, const struct ke_service *service,
+                           enum nts_status status)
 {
     static const enum ke_event events[] = {
         [KE_ERROR_UNRECOGNISED_CRITICAL] = KE_EVENT_ERROR_0,
         [KE_ERROR_BAD_REQUEST] = KE_EVENT_ERROR_1,
         [KE_ERROR_INTERNAL] = KE_EVENT_ERROR_2,
     };
-    uint8_t message[KE_ERROR_RESPONSE_LEN];
+    uint8_t message[KE_ANSWER_ERROR_LEN];
     enum ke_error code = negotiate_error_code(status);
-    ke_response_write_error(message, code);
+    ke_answer_write_error(message, code);
     count_event(service->counters, events[code]);
-    say_last(session, service, message, sizeof(message), status);
+    session_say_last(session, service, message, sizeof(message), status);
 }
 
 /* RFC 8915, section 4.3. Always the context of the RFC: a client that means another one for AEAD 30
  * is only given AEAD 30 when it offers nothing else. */
-static bool export_key(uint8_t *key, SSL *ssl, const struct aead_algorithm *aead,
+static bool export_key(uint8_t *key, SSL *ssl, const struct negotiation *negotiation,
                        enum ke_key_direction direction)
 {
+    const struct aead_algorithm *aead = negotiation->aead;
     uint8_t context[KE_EXPORTER_CONTEXT_LEN];
-    ke_exporter_context(context, aead->id, direction);
+    ke_exporter_context(context, negotiation->protocol->id, aead->id, direction);
     return SSL_export_keying_material(ssl, key, aead->key_len, KE_EXPORTER_LABEL,
                                       strlen(KE_EXPORTER_LABEL), context, sizeof(context), 1) == 1;
 }
 
-static void answer(struct session *session, const struct ke_service *service)
+static void session_answer(struct session *session, const struct ke_service *service)
 {
     const struct ke_settings *settings = service->settings;
     struct ke_policy policy;
     struct negotiation negotiation;
-    ke_response_offer(&policy, &settings->policy, service->keyring, service->now_s);
-    enum nts_status status =
-        negotiate(&negotiation, &policy, session->request, session->request_len);
+    ke_answer_offer(&policy, &settings->policy, service->keyring, service->now_s);
+    enum nts_status status = negotiate(&negotiation, service->protocols, &policy, session->request,
+                                       session->request_len);
     if (status != NTS_OK) {
-        refuse(session, service, status);
+        session_refuse(session, service, status);
         return;
     }
 
     struct session_keys keys = {.aead = negotiation.aead};
-    struct ke_response response = {.negotiation = &negotiation, .keys = &keys};
+    struct ke_answer response = {.negotiation = &negotiation, .keys = &keys};
     if (negotiation.aead != NULL) {
-        if (!export_key(keys.c2s, session->ssl, keys.aead, KE_KEY_C2S) ||
-            !export_key(keys.s2c, session->ssl, keys.aead, KE_KEY_S2C)) {
-            refuse(session, service, NTS_ERR_INTERNAL);
+        if (!export_key(keys.c2s, session->ssl, &negotiation, KE_KEY_C2S) ||
+            !export_key(keys.s2c, session->ssl, &negotiation, KE_KEY_S2C)) {
+            session_refuse(session, service, NTS_ERR_INTERNAL);
             goto done;
         }
         response.sealing_key = keyring_sealing_key(service->keyring, keys.aead, service->now_s);
         response.time_server =
             time_servers_choose(&settings->time_servers, session->local.sa.sa_family,
                                 &negotiation.wish, service->random);
+    }
+    uint8_t message[KE_ANSWER_CAPACITY];
+    size_t len = ke_answer_write(message, &response, service->random);
+    if (len == 0) {
+        session_refuse(session, service, NTS_ERR_INTERNAL);
+        goto done;
+    }
+    if (negotiation.aead != NULL) {
         count_event(service->counters, KE_EVENT_RESPONSES);
         counter_add(&service->counters->by_aead[keys.aead->index], 1);
     } else {
         status = NTS_ERR_NO_AGREEMENT;
     }
-    uint8_t message[KE_RESPONSE_CAPACITY];
-    size_t len = ke_response_write(message, &response, service->random);
-    say_last(session, service, message, len, status);
+    session_say_last(session, service, message, len, status);
 
 done:
     secret_wipe(&keys, sizeof(keys));
@@ -130,7 +138,7 @@ static void shake_hands(struct session *session, const struct ke_service *servic
         handshake_count(&service->counters->handshakes, session->ssl,
                         mono_time_ns() - session->opened_ns);
     } else if (SSL_get_error(session->ssl, done) != SSL_ERROR_WANT_READ) {
-        end(session, service, NTS_ERR_TLS);
+        session_end(session, service, NTS_ERR_TLS);
     }
 }
 
@@ -151,21 +159,21 @@ static void read_request(struct session *session, const struct ke_service *servi
             break;
         }
         if (cause != SSL_ERROR_ZERO_RETURN) {
-            end(session, service, NTS_ERR_TLS);
+            session_end(session, service, NTS_ERR_TLS);
             return;
         }
         peer_closed = true; /* close_notify */
     }
     switch (ke_message_framing(session->request, session->request_len, KE_REQUEST_MAX_LEN)) {
     case KE_FRAMING_COMPLETE:
-        answer(session, service);
+        session_answer(session, service);
         break;
     case KE_FRAMING_TOO_LONG:
-        refuse(session, service, NTS_ERR_TOO_LONG);
+        session_refuse(session, service, NTS_ERR_TOO_LONG);
         break;
     case KE_FRAMING_INCOMPLETE:
         if (peer_closed) {
-            refuse(session, service, NTS_ERR_INCOMPLETE);
+            session_refuse(session, service, NTS_ERR_INCOMPLETE);
         }
         break;
     }
@@ -180,7 +188,7 @@ void session_receive(struct session *session, const struct ke_service *service, 
     ERR_clear_error();
     bool has_tls = session->ssl != NULL || open_tls(session, service->tls) == NTS_OK;
     if (!has_tls || BIO_write(session->input, data, (int)len) != (int)len) {
-        end(session, service, NTS_ERR_NO_MEMORY);
+        session_end(session, service, NTS_ERR_NO_MEMORY);
         return;
     }
     if (session->state == SESSION_HANDSHAKE) {
@@ -195,10 +203,10 @@ void session_peer_closed(struct session *session, const struct ke_service *servi
 {
     ERR_clear_error();
     if (session->state == SESSION_HANDSHAKE) {
-        end(session, service, NTS_ERR_TLS);
+        session_end(session, service, NTS_ERR_TLS);
     } else if (session->state == SESSION_REQUEST) {
         /* RFC 8915, section 4.1.3: a request that is not complete is a bad one. */
-        refuse(session, service, NTS_ERR_INCOMPLETE);
+        session_refuse(session, service, NTS_ERR_INCOMPLETE);
     }
 }
 
@@ -206,9 +214,9 @@ void session_deadline(struct session *session, const struct ke_service *service)
 {
     ERR_clear_error();
     if (session->state == SESSION_HANDSHAKE) {
-        end(session, service, NTS_ERR_TIMEOUT);
+        session_end(session, service, NTS_ERR_TIMEOUT);
     } else if (session->state == SESSION_REQUEST) {
-        refuse(session, service, NTS_ERR_TIMEOUT);
+        session_refuse(session, service, NTS_ERR_TIMEOUT);
     }
 }
 

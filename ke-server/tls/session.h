@@ -18,6 +18,7 @@ enum session_state { SESSION_HANDSHAKE, SESSION_REQUEST, SESSION_ENDED };
 
 /* What a worker serves its sessions with, looked up once per batch of events. */
 struct ke_service {
+    const struct next_protocols *protocols;
     const struct ke_settings *settings;
     const struct tls_contexts *tls;
     const struct keyring *keyring;

@@ -46,10 +46,10 @@ static bool make_cookie(struct cookie_jar *jar, struct session_keys *keys,
     keys->aead = question->aead;
     RAND_bytes(keys->c2s, sizeof(keys->c2s));
     RAND_bytes(keys->s2c, sizeof(keys->s2c));
-    struct cookie_seal_job job = {key, keys, cookie};
-    cookie_seal_batch(&job, 1, &random);
+    struct cookie_seal_job job = {.key = key, .keys = keys, .cookie = cookie};
     *jar = (struct cookie_jar){0};
-    return cookie_jar_put(jar, cookie, key_layout_cookie_len(key->layout, question->aead));
+    return cookie_seal_batch(&job, 1, &random) == NTS_OK &&
+           cookie_jar_put(jar, cookie, key_layout_cookie_len(key->layout, question->aead));
 }
 
 static enum nts_status ask_once(struct question *question, const union net_address *server)

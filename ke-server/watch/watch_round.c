@@ -11,11 +11,14 @@
  * layout of a master key holds its keys. */
 #define SESSION_AEAD AEAD_AES_SIV_CMAC_256
 
+/* Returns the length of the cookie, 0 if the key cannot seal one. */
 static size_t seal_cookie(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key *key,
                           const struct session_keys *keys, struct random_pool *random)
 {
     struct cookie_seal_job job = {.key = key, .keys = keys, .cookie = cookie};
-    cookie_seal_batch(&job, 1, random);
+    if (cookie_seal_batch(&job, 1, random) != NTS_OK) {
+        return 0;
+    }
     return key_layout_cookie_len(key->layout, keys->aead);
 }
 
@@ -66,7 +69,7 @@ static void ask(struct watch_round *round, const struct watch_key *key, struct r
         .sent_ns = real_time_ns(),
     };
     memcpy(question->unique_id, request.unique_id, sizeof(question->unique_id));
-    if (round->fd >= 0 && ntp_request_build(&request) == NTS_OK) {
+    if (round->fd >= 0 && request.cookie_len > 0 && ntp_request_build(&request) == NTS_OK) {
         question->sent_ns = real_time_ns();
         question->verdict.outcome = send_request(round, &request);
         question->is_final = question->verdict.outcome == WATCH_NOT_ASKED;

@@ -125,8 +125,8 @@ size_t fixture_seal(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key_spec
     cr_assert_not_null(ring);
     size_t len = key_layout_cookie_len(spec->layout, keys->aead);
     cr_assert_gt(len, 0);
-    struct cookie_seal_job job = {&ring->keys[0], keys, cookie};
-    cookie_seal_batch(&job, 1, &random);
+    struct cookie_seal_job job = {.key = &ring->keys[0], .keys = keys, .cookie = cookie};
+    cr_assert_eq(cookie_seal_batch(&job, 1, &random), NTS_OK);
     snapshot_unref(&ring->snapshot);
     return len;
 }

@@ -242,7 +242,9 @@ static void seal_and_open_cookies(const struct keyring *ring, size_t num)
         draw_session(ring, &keys[i], &seals[i]);
         seals[i].cookie = cookies[i];
     }
-    cookie_seal_batch(seals, num, &random);
+    if (cookie_seal_batch(seals, num, &random) != NTS_OK) {
+        abort();
+    }
     make_public(cookies, sizeof(cookies));
     for (size_t i = 0; i < num; i++) {
         opens[i].cookie = cookies[i];

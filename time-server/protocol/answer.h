@@ -50,6 +50,7 @@ static inline size_t datagrams_with_reply(const struct datagram *batch, size_t n
 
 /* What a batch is answered from: loaded once per batch, the same for all of it. */
 struct answer_context {
+    const struct ntp_versions *versions; /* &ntp_versions, but in tests */
     const struct keyring *keyring;
     struct clock_status clock;
     struct clock_limits limits;

@@ -3,19 +3,13 @@
 /* "INIT": not yet synchronised. No client acts on it as a kiss of death (RFC 5905, figure 12). */
 #define REFERENCE_ID_INIT UINT32_C(0x494e4954)
 
-static void put_header(struct writer *w, const struct ntp_header *header)
-{
-    uint8_t *space = write_space(w, NTP_HEADER_LEN);
-    if (space != NULL) {
-        ntp_header_write(space, header);
-    }
-}
-
 void response_clock_at(struct response_clock *clock, const struct clock_status *status, bool is_fit,
                        int64_t now_ns)
 {
     clock->is_fit = is_fit;
-    clock->header = (struct ntp_header){
+    clock->status = status;
+    clock->now_ns = now_ns;
+    struct ntp_header header = {
         .leap = NTP_LEAP_UNSYNCHRONISED,
         .mode = NTP_MODE_SERVER,
         .stratum = 0,
@@ -24,24 +18,37 @@ void response_clock_at(struct response_clock *clock, const struct clock_status *
         .reference_id = REFERENCE_ID_INIT,
     };
     if (is_fit) {
-        clock->header.leap = status->leap;
-        clock->header.stratum = status->stratum;
-        clock->header.root_delay = ntp_short_from_ns(status->root_delay_ns);
-        clock->header.root_dispersion = ntp_short_from_ns(clock_root_dispersion_ns(status, now_ns));
-        clock->header.reference_id = status->reference_id;
-        clock->header.reference_time = ntp_time_from_unix_ns(status->reference_ns);
+        header.leap = status->leap;
+        header.stratum = status->stratum;
+        header.root_delay = ntp_short_from_ns(status->root_delay_ns);
+        header.root_dispersion = ntp_short_from_ns(clock_root_dispersion_ns(status, now_ns));
+        header.reference_id = status->reference_id;
+        header.reference_time = ntp_time_from_unix_ns(status->reference_ns);
+    }
+    ntp_header_write(clock->ntp4_header, &header);
+}
+
+void response_write_header(struct writer *w, const struct request *request, enum reply_kind kind,
+                           const struct response_clock *clock, int64_t rx_time_ns)
+{
+    const struct ntp_version_ops *ops = request->ops;
+    uint8_t *header = write_space(w, ops->reply_header_len);
+    if (header != NULL) {
+        ops->replies[kind].write_header(header, request, clock, rx_time_ns);
     }
 }
 
-void response_write_header(struct writer *w, const struct request *request,
-                           const struct response_clock *clock, int64_t rx_time_ns)
+void response_stamp(uint8_t *reply, const struct request *request, enum reply_kind kind,
+                    int64_t rx_time_ns, int64_t leaves_ns)
 {
-    struct ntp_header header = clock->header;
-    header.version = request->version;
-    header.poll = request->poll;
-    header.origin_time = request->transmit_time;
-    header.receive_time = ntp_time_from_unix_ns(rx_time_ns);
-    put_header(w, &header);
+    const struct ntp_version_ops *ops = request->ops;
+    if (!ops->replies[kind].has_times) {
+        return;
+    }
+    /* Receive and transmit differ and are in order, even when the clock was stepped between. */
+    uint64_t transmit_time = leaves_ns > rx_time_ns ? ntp_time_from_unix_ns(leaves_ns)
+                                                    : ntp_time_from_unix_ns(rx_time_ns) + 1;
+    store_u64(reply + ops->transmit_time_at, transmit_time);
 }
 
 void response_write_unique_id(struct writer *w, const struct request *request)
@@ -51,37 +58,10 @@ void response_write_unique_id(struct writer *w, const struct request *request)
     }
 }
 
-void response_write_nak(struct writer *w, const struct request *request)
+int8_t response_kiss_poll(int8_t poll)
 {
-    struct ntp_header header = {
-        .leap = NTP_LEAP_UNSYNCHRONISED,
-        .version = request->version,
-        .mode = NTP_MODE_SERVER,
-        .stratum = 0,
-        .poll = request->poll,
-        .reference_id = NTP_KISS_NTSN,
-        .origin_time = request->transmit_time,
-    };
-    put_header(w, &header);
-    response_write_unique_id(w, request);
-}
-
-/* The timestamps mean nothing in a kiss, but clients drop what has none before they look further.
- */
-void response_write_rate_kiss(struct writer *w, const struct request *request, int64_t rx_time_ns)
-{
-    int poll = request->poll < NTP_MAX_POLL ? request->poll + 1 : NTP_MAX_POLL;
-    struct ntp_header header = {
-        .leap = NTP_LEAP_UNSYNCHRONISED,
-        .version = request->version,
-        .mode = NTP_MODE_SERVER,
-        .stratum = 0,
-        .poll = (int8_t)(poll > RATE_KISS_MIN_POLL ? poll : RATE_KISS_MIN_POLL),
-        .reference_id = NTP_KISS_RATE,
-        .origin_time = request->transmit_time,
-        .receive_time = ntp_time_from_unix_ns(rx_time_ns),
-    };
-    put_header(w, &header);
+    int longer = poll < NTP_MAX_POLL ? poll + 1 : NTP_MAX_POLL;
+    return (int8_t)(longer > RATE_KISS_MIN_POLL ? longer : RATE_KISS_MIN_POLL);
 }
 
 size_t response_num_cookies(const struct request *request, const struct aead_algorithm *aead,
@@ -91,8 +71,9 @@ size_t response_num_cookies(const struct request *request, const struct aead_alg
     if (num > RESPONSE_MAX_COOKIES) {
         num = RESPONSE_MAX_COOKIES;
     }
-    size_t without_cookies = NTP_HEADER_LEN + EF_HEADER_LEN + request->unique_id_len +
-                             EF_AUTHENTICATOR_EXTRA + aead->nonce_len + AEAD_TAG_LEN;
+    size_t without_cookies = request->ops->reply_header_len + EF_HEADER_LEN +
+                             pad4(request->unique_id_len) + EF_AUTHENTICATOR_EXTRA +
+                             aead->nonce_len + AEAD_TAG_LEN;
     size_t room = request->wire_len > without_cookies ? request->wire_len - without_cookies : 0;
     if (cookie_len == 0) {
         return 0;

@@ -1,5 +1,5 @@
-/* Replies: the header (RFC 5905, section 7.3), the NTS fields around it (RFC 8915, section 5.7) and
- * the NTS NAK. Pure: no socket, no key, no clock; never allocates. The transmit timestamp is set
+/* Replies: the header, which the row of the version writes, and the NTS fields behind it (RFC 8915,
+ * section 5.7). Pure: no socket, no key, no clock; never allocates. The transmit timestamp is set
  * later, just before the reply is sealed. */
 #ifndef NTS_TIME_RESPONSE_H
 #define NTS_TIME_RESPONSE_H
@@ -10,31 +10,39 @@
 
 #define RESPONSE_MAX_COOKIES 8 /* RFC 8915, section 5.7: no client has room for more */
 
-/* What the header says about the clock at the time of the batch; the same for all its replies. */
+/* What replies say about the clock at the time of the batch; the same for all of them. */
 struct response_clock {
     bool is_fit;
-    struct ntp_header header; /* but for what comes from the request */
+    const struct clock_status *status; /* for versions that reckon otherwise than NTPv4 */
+    int64_t now_ns;                    /* CLOCK_REALTIME */
+    /* The header of NTPv1 to NTPv4 but for what comes from the request: the version is zero, and so
+     * are poll interval and timestamps. */
+    uint8_t ntp4_header[NTP_HEADER_LEN];
 };
 
 /* response_clock_at fills `*clock` for replies at `now_ns`: leap 3 and stratum 0 if the clock is
- * not fit. */
+ * not fit. `status` must outlive `*clock`. */
 void response_clock_at(struct response_clock *clock, const struct clock_status *status, bool is_fit,
                        int64_t now_ns);
 
-/* response_write_header writes 48 octets. `rx_time_ns` is when the request arrived. */
-void response_write_header(struct writer *w, const struct request *request,
+/* response_write_header writes the header of a reply of that kind (not REPLY_NONE), as the version
+ * of the request has it. `rx_time_ns` is when the request arrived, CLOCK_REALTIME. */
+void response_write_header(struct writer *w, const struct request *request, enum reply_kind kind,
                            const struct response_clock *clock, int64_t rx_time_ns);
+
+/* response_stamp sets the transmit timestamp of a reply to `leaves_ns`, or to just after
+ * `rx_time_ns` if the clock was stepped back in between; both CLOCK_REALTIME. Does nothing to
+ * replies of a kind that tells no time. */
+void response_stamp(uint8_t *reply, const struct request *request, enum reply_kind kind,
+                    int64_t rx_time_ns, int64_t leaves_ns);
 
 /* response_write_unique_id echoes the unique identifier, if the request has one. */
 void response_write_unique_id(struct writer *w, const struct request *request);
 
-/* response_write_nak writes a whole NTS NAK: kiss code NTSN and the unique identifier. */
-void response_write_nak(struct writer *w, const struct request *request);
-
-/* response_write_rate_kiss writes the 48 octets of a kiss of death RATE, with a poll interval that
- * is twice the client's and RATE_KISS_MIN_POLL at least (RFC 5905, section 7.4). */
+/* response_kiss_poll returns the poll interval that a kiss of death RATE asks for: twice the
+ * client's, and RATE_KISS_MIN_POLL at least (RFC 5905, section 7.4); both log2 seconds. */
 #define RATE_KISS_MIN_POLL 6
-void response_write_rate_kiss(struct writer *w, const struct request *request, int64_t rx_time_ns);
+int8_t response_kiss_poll(int8_t poll);
 
 /* response_num_cookies returns how many cookies of `cookie_len` octets a reply may carry: one for
  * the request's own and one for each placeholder, RESPONSE_MAX_COOKIES at most, and never so many

@@ -3,7 +3,6 @@
 #include "client/ntp_client.h"
 #include "crypto/secret_mem.h"
 
-#include <assert.h>
 #include <netdb.h>
 #include <openssl/rand.h>
 #include <pthread.h>
@@ -117,11 +116,10 @@ static void make_session(struct session_keys *keys, struct cookie_jar *jar,
     RAND_bytes(keys->c2s, keys->aead->key_len);
     RAND_bytes(keys->s2c, keys->aead->key_len);
     size_t len = key_layout_cookie_len(key->layout, keys->aead);
-    assert(len > 0 && len <= sizeof(cookie));
     struct cookie_seal_job job = {.key = key, .keys = keys, .cookie = cookie};
-    cookie_seal_batch(&job, 1, &random);
+    enum nts_status status = cookie_seal_batch(&job, 1, &random);
     memset(jar, 0, sizeof(*jar));
-    while (cookie_jar_put(jar, cookie, len)) {
+    while (status == NTS_OK && cookie_jar_put(jar, cookie, len)) {
     }
 }
 

@@ -191,7 +191,7 @@ static size_t draw_cookie(struct octet_source *source, const struct keyring *rin
 {
     struct random_pool random = {0};
     struct session_keys keys = {.aead = aead_at(draw_below(source, AEAD_NUM_ALGORITHMS))};
-    struct cookie_seal_job job = {NULL, &keys, cookie};
+    struct cookie_seal_job job = {.keys = &keys, .cookie = cookie};
     size_t len = 0;
     while (len == 0) {
         job.key = keyring_find(ring, (uint32_t)draw_below(source, 5));
@@ -199,7 +199,7 @@ static size_t draw_cookie(struct octet_source *source, const struct keyring *rin
     }
     agreement_fill(source, keys.c2s, keys.aead->key_len);
     agreement_fill(source, keys.s2c, keys.aead->key_len);
-    cookie_seal_batch(&job, 1, &random);
+    cr_assert_eq(cookie_seal_batch(&job, 1, &random), NTS_OK);
     switch (draw_octet(source) % 8) {
     case 0:
         cookie[draw_below(source, len)] ^= 1;

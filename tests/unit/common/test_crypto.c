@@ -323,7 +323,7 @@ static void assert_exported(const EVP_MD *md, uint16_t aead_id, enum ke_key_dire
     uint8_t hash[EVP_MAX_MD_SIZE];
     uint8_t derived[EVP_MAX_MD_SIZE];
     uint8_t key[64];
-    ke_exporter_context(context, aead_id, direction);
+    ke_exporter_context(context, KE_PROTOCOL_NTPV4, aead_id, direction);
     EVP_Digest("", 0, hash, NULL, md, NULL);
     expand_label(md, derived, EVP_MD_size(md), secret.data, KE_EXPORTER_LABEL, hash);
     EVP_Digest(context, sizeof(context), hash, NULL, md, NULL);

@@ -163,13 +163,13 @@ static void opens_what_it_sealed(void)
             uint8_t cookie[2][COOKIE_MAX_LEN];
             size_t len = key_layout_cookie_len((enum key_layout)layout, keys.aead);
             struct cookie_seal_job jobs[2] = {
-                {keyring_find(ring, 0xb01dface), &keys, cookie[0]},
-                {keyring_find(ring, 0xb01dface), &keys, cookie[1]},
+                {keyring_find(ring, 0xb01dface), &keys, cookie[0], NTS_OK},
+                {keyring_find(ring, 0xb01dface), &keys, cookie[1], NTS_OK},
             };
             if (len == 0) {
                 continue;
             }
-            cookie_seal_batch(jobs, 2, &random);
+            cr_assert_eq(cookie_seal_batch(jobs, 2, &random), NTS_OK);
             cr_assert_neq(memcmp(cookie[0], cookie[1], len), 0, "no two cookies are the same");
             cr_assert_eq(open_cookie(ring, &opened, cookie[0], len, NOW_S), NTS_OK);
             cr_assert_eq(opened.aead, keys.aead);
@@ -189,6 +189,33 @@ Test(cookie, opens_what_it_sealed_in_every_layout)
     for_every_aead_path(opens_what_it_sealed);
 }
 
+/* A layout that has no room for an algorithm's keys makes no cookie of them. */
+Test(cookie, is_not_sealed_for_an_algorithm_that_its_layout_cannot_hold)
+{
+    struct random_pool random = {0};
+    struct master_key_spec spec = spec_of(1, KEY_LAYOUT_NETNOD, NOW_S, NOW_S + 10);
+    struct keyring *ring = keyring_create(1, &spec, 1);
+    struct session_keys fits = session_of(15);
+    struct session_keys too_long = session_of(17);
+    uint8_t cookies[3][COOKIE_MAX_LEN] = {{0}};
+    const uint8_t untouched[COOKIE_MAX_LEN] = {0};
+    struct session_keys opened;
+    struct cookie_seal_job jobs[3] = {
+        {keyring_find(ring, 1), &fits, cookies[0], NTS_OK},
+        {keyring_find(ring, 1), &too_long, cookies[1], NTS_OK},
+        {keyring_find(ring, 1), &fits, cookies[2], NTS_OK},
+    };
+    size_t len = key_layout_cookie_len(KEY_LAYOUT_NETNOD, fits.aead);
+    cr_assert_eq(cookie_seal_batch(jobs, 3, &random), NTS_ERR_INTERNAL);
+    cr_expect_eq(jobs[1].status, NTS_ERR_INTERNAL);
+    cr_expect_arr_eq(cookies[1], untouched, sizeof(untouched));
+    for (size_t i = 0; i < 3; i += 2) {
+        cr_expect_eq(jobs[i].status, NTS_OK);
+        cr_expect_eq(open_cookie(ring, &opened, cookies[i], len, NOW_S), NTS_OK);
+    }
+    snapshot_unref(&ring->snapshot);
+}
+
 static void cookie_rejects_bit_flips(void)
 {
     struct random_pool random = {0};
@@ -200,8 +227,8 @@ static void cookie_rejects_bit_flips(void)
         const struct session_keys zero = {0};
         uint8_t cookie[COOKIE_MAX_LEN];
         size_t len = key_layout_cookie_len((enum key_layout)layout, keys.aead);
-        struct cookie_seal_job job = {keyring_find(ring, 1), &keys, cookie};
-        cookie_seal_batch(&job, 1, &random);
+        struct cookie_seal_job job = {keyring_find(ring, 1), &keys, cookie, NTS_OK};
+        cr_assert_eq(cookie_seal_batch(&job, 1, &random), NTS_OK);
         for (size_t bit = 0; bit < 8 * len; bit++) {
             cookie[bit / 8] ^= (uint8_t)(1 << bit % 8);
             enum nts_status status = open_cookie(ring, &opened, cookie, len, NOW_S);

@@ -1,6 +1,6 @@
 /* The messages of the ke-server, octet by octet. */
 #include "base/hex.h"
-#include "ke-server/protocol/response.h"
+#include "ke-server/protocol/ke_answer.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #define NOW_S INT64_C(1800000000)
 
 static struct random_pool pool;
-static uint8_t message[KE_RESPONSE_CAPACITY];
+static uint8_t message[KE_ANSWER_CAPACITY];
 
 static struct keyring *ring_of(enum key_layout layout)
 {
@@ -48,14 +48,14 @@ static size_t write_for(const struct keyring *ring, uint16_t id, bool compliant,
 {
     struct session_keys keys = keys_of(id);
     struct negotiation negotiation = {
-        .ntpv4 = true, .aead = keys.aead, .compliant_gcm_siv = compliant};
-    struct ke_response response = {
+        .protocol = &next_protocol_ntpv4, .aead = keys.aead, .compliant_gcm_siv = compliant};
+    struct ke_answer response = {
         .negotiation = &negotiation,
         .keys = &keys,
         .sealing_key = keyring_sealing_key(ring, keys.aead, NOW_S),
         .time_server = server,
     };
-    return ke_response_write(message, &response, &pool);
+    return ke_answer_write(message, &response, &pool);
 }
 
 /* The types of all records with their critical bits, as hexadecimal text. */
@@ -76,14 +76,14 @@ static const char *types_of(size_t len)
 
 static void expect_message(size_t len, const char *hex)
 {
-    char text[2 * KE_RESPONSE_CAPACITY + 1];
+    char text[2 * KE_ANSWER_CAPACITY + 1];
     hex_encode(text, message, len);
     cr_expect_str_eq(text, hex);
 }
 
 #define COOKIES "0005 0005 0005 0005 0005 0005 0005 0005 "
 
-Test(ke_response, has_its_records_in_order)
+Test(ke_answer, has_its_records_in_order)
 {
     struct keyring *ring = ring_of(KEY_LAYOUT_CHRONY_SIV);
     struct time_server server = {"ntp.example.net", 123, 1, AF_UNSPEC};
@@ -96,11 +96,11 @@ Test(ke_response, has_its_records_in_order)
     snapshot_unref(&ring->snapshot);
 }
 
-Test(ke_response, begins_as_the_vectors_do)
+Test(ke_answer, begins_as_the_vectors_do)
 {
     struct keyring *ring = ring_of(KEY_LAYOUT_CHRONY_SIV);
     struct time_server server = {"127.0.0.2", 11123, 1, AF_INET};
-    write_for(ring, 30, true, &server);
+    cr_assert_gt(write_for(ring, 30, true, &server), 0);
     expect_message(39, "8001000200008004"
                        "0002001e"
                        "04000000"
@@ -111,7 +111,7 @@ Test(ke_response, begins_as_the_vectors_do)
     snapshot_unref(&ring->snapshot);
 }
 
-Test(ke_response, has_the_lengths_that_peers_measured)
+Test(ke_answer, has_the_lengths_that_peers_measured)
 {
     struct keyring *ring = ring_of(KEY_LAYOUT_CHRONY_SIV);
     struct keyring *gcm_siv = ring_of(KEY_LAYOUT_CHRONY_GCMSIV);
@@ -124,7 +124,7 @@ Test(ke_response, has_the_lengths_that_peers_measured)
     snapshot_unref(&gcm_siv->snapshot);
 }
 
-Test(ke_response, holds_eight_distinct_cookies_of_the_session)
+Test(ke_answer, holds_eight_distinct_cookies_of_the_session)
 {
     static const uint16_t ids[] = {15, 16, 17, 30};
     struct keyring *ring = ring_of(KEY_LAYOUT_CHRONY_SIV);
@@ -156,7 +156,7 @@ Test(ke_response, holds_eight_distinct_cookies_of_the_session)
     snapshot_unref(&ring->snapshot);
 }
 
-Test(ke_response, fits_its_capacity_at_its_longest)
+Test(ke_answer, fits_its_capacity_at_its_longest)
 {
     char name[TIME_SERVER_NAME_MAX_LEN + 1];
     memset(name, 'a', TIME_SERVER_NAME_MAX_LEN);
@@ -164,32 +164,51 @@ Test(ke_response, fits_its_capacity_at_its_longest)
     struct keyring *ring = ring_of(KEY_LAYOUT_CHRONY_SIV);
     struct time_server server = {name, 4123, 1, AF_UNSPEC};
     size_t len = write_for(ring, 17, true, &server);
-    cr_expect_leq(len, KE_RESPONSE_CAPACITY);
-    cr_expect_geq(len + 2 * KE_RECORD_HEADER_LEN, KE_RESPONSE_CAPACITY, "the bound is close");
+    cr_expect_leq(len, KE_ANSWER_CAPACITY);
+    cr_expect_geq(len + 2 * KE_RECORD_HEADER_LEN, KE_ANSWER_CAPACITY, "the bound is close");
     snapshot_unref(&ring->snapshot);
 }
 
-Test(ke_response, is_empty_without_a_common_protocol_or_algorithm)
+Test(ke_answer, is_empty_without_a_common_protocol_or_algorithm)
 {
-    struct negotiation no_protocol = {.ntpv4 = false};
-    struct negotiation no_aead = {.ntpv4 = true};
-    struct ke_response response = {.negotiation = &no_protocol};
-    expect_message(ke_response_write(message, &response, &pool), "8001000080000000");
+    struct negotiation no_protocol = {.protocol = NULL};
+    struct negotiation no_aead = {.protocol = &next_protocol_ntpv4};
+    struct ke_answer response = {.negotiation = &no_protocol};
+    expect_message(ke_answer_write(message, &response, &pool), "8001000080000000");
     response.negotiation = &no_aead;
-    expect_message(ke_response_write(message, &response, &pool), "8001000200008004000080000000");
+    expect_message(ke_answer_write(message, &response, &pool), "8001000200008004000080000000");
 }
 
-Test(ke_response, writes_each_error)
+Test(ke_answer, writes_each_error)
 {
-    ke_response_write_error(message, KE_ERROR_UNRECOGNISED_CRITICAL);
-    expect_message(KE_ERROR_RESPONSE_LEN, "80020002000080000000");
-    ke_response_write_error(message, KE_ERROR_BAD_REQUEST);
-    expect_message(KE_ERROR_RESPONSE_LEN, "80020002000180000000");
-    ke_response_write_error(message, KE_ERROR_INTERNAL);
-    expect_message(KE_ERROR_RESPONSE_LEN, "80020002000280000000");
+    ke_answer_write_error(message, KE_ERROR_UNRECOGNISED_CRITICAL);
+    expect_message(KE_ANSWER_ERROR_LEN, "80020002000080000000");
+    ke_answer_write_error(message, KE_ERROR_BAD_REQUEST);
+    expect_message(KE_ANSWER_ERROR_LEN, "80020002000180000000");
+    ke_answer_write_error(message, KE_ERROR_INTERNAL);
+    expect_message(KE_ANSWER_ERROR_LEN, "80020002000280000000");
 }
 
-Test(ke_response, offers_only_what_a_key_can_seal)
+/* GCM-SIV takes no nonce of 13 octets: nothing is to be sent then. */
+Test(ke_answer, is_not_written_when_its_cookies_cannot_be_sealed)
+{
+    struct keyring *ring = ring_of(KEY_LAYOUT_CHRONY_GCMSIV);
+    struct aead_algorithm broken = *ring->keys[0].expanded.aead;
+    cr_expect_gt(write_for(ring, 30, true, NULL), 0);
+    broken.nonce_len = 13;
+    ring->keys[0].expanded.aead = &broken;
+    cr_expect_eq(write_for(ring, 30, true, NULL), 0);
+    snapshot_unref(&ring->snapshot);
+    ring = ring_of(KEY_LAYOUT_NETNOD);
+    struct session_keys keys = keys_of(17);
+    struct negotiation negotiation = {.protocol = &next_protocol_ntpv4, .aead = keys.aead};
+    struct ke_answer answer = {
+        .negotiation = &negotiation, .keys = &keys, .sealing_key = &ring->keys[0]};
+    cr_expect_eq(ke_answer_write(message, &answer, &pool), 0, "a key that holds no such keys");
+    snapshot_unref(&ring->snapshot);
+}
+
+Test(ke_answer, offers_only_what_a_key_can_seal)
 {
     struct ke_policy allowed = everything();
     struct ke_policy now;
@@ -197,22 +216,22 @@ Test(ke_response, offers_only_what_a_key_can_seal)
     struct keyring *gcm_siv = ring_of(KEY_LAYOUT_CHRONY_GCMSIV);
     struct keyring *netnod = ring_of(KEY_LAYOUT_NETNOD);
 
-    ke_response_offer(&now, &allowed, siv, NOW_S);
+    ke_answer_offer(&now, &allowed, siv, NOW_S);
     cr_expect_eq(now.num_aeads, 4);
     cr_expect_eq(now.order, KE_AEAD_ORDER_SERVER);
 
-    ke_response_offer(&now, &allowed, gcm_siv, NOW_S);
+    ke_answer_offer(&now, &allowed, gcm_siv, NOW_S);
     cr_assert_eq(now.num_aeads, 2);
     cr_expect_eq(now.aeads[0]->id, 30);
     cr_expect_eq(now.aeads[1]->id, 15);
 
-    ke_response_offer(&now, &allowed, netnod, NOW_S);
+    ke_answer_offer(&now, &allowed, netnod, NOW_S);
     cr_assert_eq(now.num_aeads, 1);
     cr_expect_eq(now.aeads[0]->id, 15);
 
-    ke_response_offer(&now, &allowed, siv, NOW_S + 1000);
+    ke_answer_offer(&now, &allowed, siv, NOW_S + 1000);
     cr_expect_eq(now.num_aeads, 0, "expired");
-    ke_response_offer(&now, &allowed, siv, NOW_S - 1001);
+    ke_answer_offer(&now, &allowed, siv, NOW_S - 1001);
     cr_expect_eq(now.num_aeads, 0, "not yet active");
 
     snapshot_unref(&siv->snapshot);

@@ -17,6 +17,7 @@ struct keyring *make_ring(enum key_layout layout, uint32_t id)
 struct answer_context make_context(const struct keyring *ring)
 {
     return (struct answer_context){
+        .versions = &ntp_versions,
         .keyring = ring,
         .clock = {.updated_at_ns = NOW_NS,
                   .reference_ns = NOW_NS - NS_PER_S,
@@ -31,8 +32,8 @@ struct answer_context make_context(const struct keyring *ring)
     };
 }
 
-void build_request(struct client *client, const struct keyring *ring, uint16_t aead_id,
-                   size_t num_placeholders)
+void build_request_as(struct client *client, const struct keyring *ring, uint16_t aead_id,
+                      size_t num_placeholders)
 {
     struct random_pool random = {0};
     client->keys = (struct session_keys){.aead = aead_find(aead_id)};
@@ -42,13 +43,15 @@ void build_request(struct client *client, const struct keyring *ring, uint16_t a
     client->cookie_len = key_layout_cookie_len(key->layout, client->keys.aead);
 
     struct writer w = writer_over(client->packet, sizeof(client->packet));
-    struct ntp_header header = {.version = 4, .mode = 3, .poll = 6, .transmit_time = 0x1234};
-    ntp_header_write(write_space(&w, NTP_HEADER_LEN), &header);
-    struct octets unique_id = octets_counting(0x20, 32);
+    cr_assert_not_null(write_space(&w, client->header_len));
+    struct octets unique_id = octets_counting(0x20, client->unique_id_len);
     ext_field_write(&w, EF_UNIQUE_IDENTIFIER, unique_id.data, unique_id.len);
-    struct cookie_seal_job job = {key, &client->keys,
-                                  ext_field_write_space(&w, EF_NTS_COOKIE, client->cookie_len)};
-    cookie_seal_batch(&job, 1, &random);
+    struct cookie_seal_job job = {
+        .key = key,
+        .keys = &client->keys,
+        .cookie = ext_field_write_space(&w, EF_NTS_COOKIE, client->cookie_len),
+    };
+    cr_assert_eq(cookie_seal_batch(&job, 1, &random), NTS_OK);
     for (size_t i = 0; i < num_placeholders; i++) {
         uint8_t *body = ext_field_write_space(&w, EF_NTS_COOKIE_PLACEHOLDER, client->cookie_len);
         memset(body, 0, client->cookie_len);
@@ -67,18 +70,32 @@ void build_request(struct client *client, const struct keyring *ring, uint16_t a
     client->len = writer_len(&w);
 }
 
+void build_request(struct client *client, const struct keyring *ring, uint16_t aead_id,
+                   size_t num_placeholders)
+{
+    struct ntp_header header = {.version = 4, .mode = 3, .poll = 6, .transmit_time = 0x1234};
+    client->header_len = NTP_HEADER_LEN;
+    client->unique_id_len = EF_UNIQUE_ID_MIN_LEN;
+    client->form = &ext_field_form_ntp4;
+    ntp_header_write(client->packet, &header);
+    build_request_as(client, ring, aead_id, num_placeholders);
+}
+
 size_t open_reply(const struct client *client, const struct keyring *ring,
                   const struct datagram *datagram)
 {
     struct reader r =
-        reader_over(datagram->reply + NTP_HEADER_LEN, datagram->reply_len - NTP_HEADER_LEN);
+        reader_over(datagram->reply + client->header_len, datagram->reply_len - client->header_len);
     struct ext_field field;
     struct authenticator a;
     uint8_t plaintext[REQUEST_MAX_LEN];
-    cr_assert(ext_field_next(&r, &field, datagram->reply));
+    cr_assert(ext_field_next_as(&r, &field, datagram->reply, client->form));
     cr_assert_eq(field.type, EF_UNIQUE_IDENTIFIER);
-    cr_assert_eq(memcmp(field.body, client->packet + 52, 32), 0);
-    cr_assert(ext_field_next(&r, &field, datagram->reply));
+    cr_assert_eq(field.body_len, client->unique_id_len);
+    cr_assert_eq(memcmp(field.body, client->packet + client->header_len + EF_HEADER_LEN,
+                        client->unique_id_len),
+                 0);
+    cr_assert(ext_field_next_as(&r, &field, datagram->reply, client->form));
     cr_assert_eq(field.type, EF_NTS_AUTHENTICATOR);
     cr_assert_not(reader_more(&r), "the authenticator is the last field");
     cr_assert_eq(authenticator_parse(&a, field.body, field.body_len), NTS_OK);
@@ -97,7 +114,7 @@ size_t open_reply(const struct client *client, const struct keyring *ring,
     size_t num = 0;
     struct reader inner = reader_over(plaintext, a.ciphertext_len - AEAD_TAG_LEN);
     while (reader_more(&inner)) {
-        cr_assert(ext_field_next_encrypted(&inner, &field));
+        cr_assert(ext_field_next_encrypted_as(&inner, &field, client->form));
         cr_assert_eq(field.type, EF_NTS_COOKIE);
         struct cookie_open_job cookie = {.cookie = field.body, .cookie_len = field.body_len};
         cookie_open_batch(ring, &cookie, 1, NOW_S);

@@ -19,10 +19,19 @@ struct answer_context make_context(const struct keyring *ring);
 struct client {
     struct session_keys keys;
     size_t cookie_len;
+    size_t header_len; /* of the request and of its reply */
+    size_t unique_id_len;
+    const struct ext_field_form *form;
     uint8_t packet[REQUEST_MAX_LEN];
     size_t len;
 };
 
+/* build_request_as builds the request of a version whose header is the `client->header_len` octets
+ * that stand in client->packet already; unique_id_len and form say how it goes on. */
+void build_request_as(struct client *client, const struct keyring *ring, uint16_t aead_id,
+                      size_t num_placeholders);
+
+/* build_request builds one of NTPv4. */
 void build_request(struct client *client, const struct keyring *ring, uint16_t aead_id,
                    size_t num_placeholders);
 

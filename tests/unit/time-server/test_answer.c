@@ -93,7 +93,7 @@ static void the_vectors_open_and_are_laid_out(void)
         octets_of("e887fc4be1493ac9c7b64771d260007b2fd53b5b47eda991cf4073f9fa363ca5");
     struct request request;
     uint8_t nothing[1];
-    cr_assert_eq(request_parse(&request, packet.data, packet.len), NTS_OK);
+    cr_assert_eq(request_parse(&request, &ntp_versions, packet.data, packet.len), NTS_OK);
     struct aead_job job = {.aead = aead_find(15),
                            .key = c2s.data,
                            .out = nothing,
@@ -125,13 +125,13 @@ static void the_vectors_open_and_are_laid_out(void)
     struct writer inner = writer_over(plaintext, sizeof(plaintext));
     ext_field_write(&inner, EF_NTS_COOKIE, cookie.data, cookie.len);
     struct writer w = writer_over(reply, sizeof(reply));
-    response_write_header(&w, &request, &clock, rx_ns);
+    response_write_header(&w, &request, REPLY_TIME, &clock, rx_ns);
     response_write_unique_id(&w, &request);
     size_t ad_len = writer_len(&w);
     struct response_seal seal = response_write_authenticator(&w, job.aead, sizeof(plaintext));
     memcpy(seal.nonce, nonce.data, nonce.len);
     store_u64(reply + 32, UINT64_C(0xee00000180000001)); /* finer than our nanoseconds */
-    ntp_set_transmit_time(reply, UINT64_C(0xee00000180010000));
+    store_u64(reply + 40, UINT64_C(0xee00000180010000));
     struct aead_job seal_job = {.aead = job.aead,
                                 .key = s2c.data,
                                 .out = seal.ciphertext,
@@ -152,7 +152,8 @@ static void the_vectors_open_and_are_laid_out(void)
         "065966");
 
     w = writer_over(reply, sizeof(reply));
-    response_write_nak(&w, &request);
+    response_write_header(&w, &request, REPLY_NAK, &clock, rx_ns);
+    response_write_unique_id(&w, &request);
     reply[3] = 0xe7; /* precision is free */
     assert_octets(reply, writer_len(&w),
                   "e40006e700000000000000004e54534e00000000000000000123456789abcdef0000000000000000"
@@ -344,4 +345,45 @@ Test(answer, batches_are_counted_by_the_power_of_two_that_holds_them)
         answer_engine_destroy(engine);
     }
     snapshot_unref(&ring->snapshot);
+}
+
+/* The key that seals cannot: GCM-SIV takes no nonce of 13 octets. Whoever asks for a cookie under
+ * it gets silence, not octets that were never encrypted; the others of the batch are served. */
+static void a_cookie_cannot_be_sealed(void)
+{
+    struct master_key_spec specs[2] = {
+        {1, KEY_LAYOUT_CHRONY_SIV, NOW_S - 10, NOW_S + 1000, {0}},
+        {2, KEY_LAYOUT_CHRONY_GCMSIV, NOW_S - 5, NOW_S + 1000, {0}},
+    };
+    struct keyring *ring = keyring_create(1, specs, 2);
+    struct answer_context context = make_context(ring);
+    struct answer_engine *engine = answer_engine_create();
+    const struct answer_counters *counters = answer_engine_counters(engine);
+    static struct client clients[2];
+    static uint8_t replies[2][REQUEST_MAX_LEN];
+    struct aead_algorithm broken = *ring->keys[1].expanded.aead;
+    struct datagram batch[2];
+    build_request(&clients[0], ring, AEAD_AES_128_GCM_SIV, 0);
+    build_request(&clients[1], ring, AEAD_AES_SIV_CMAC_512, 0); /* only the first key seals those */
+    for (size_t i = 0; i < 2; i++) {
+        batch[i] = (struct datagram){.data = clients[i].packet,
+                                     .len = clients[i].len,
+                                     .rx_time_ns = NOW_NS - 1000,
+                                     .reply = replies[i]};
+    }
+    broken.nonce_len = 13;
+    ring->keys[1].expanded.aead = &broken;
+    answer_batch(engine, batch, 2, &context);
+    cr_assert_eq(batch[0].reply_len, 0);
+    cr_assert_eq(open_reply(&clients[1], ring, &batch[1]), 1);
+    cr_expect_eq(counter_read(&counters->by_cause[NTS_ERR_INTERNAL]), 1);
+    cr_expect_eq(counter_read(&counters->events[ANSWER_ANSWERED_NTS]), 1);
+    cr_expect_eq(counter_read(&counters->events[ANSWER_COOKIES_MINTED]), 1);
+    answer_engine_destroy(engine);
+    snapshot_unref(&ring->snapshot);
+}
+
+Test(answer, a_cookie_that_cannot_be_sealed_silences_its_own_reply_only)
+{
+    for_every_aead_path(a_cookie_cannot_be_sealed);
 }

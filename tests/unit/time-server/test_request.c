@@ -21,7 +21,7 @@ static enum nts_status parse(struct request *request, const char *hex)
 {
     static struct octets packet;
     packet = octets_of(hex);
-    return request_parse(request, packet.data, packet.len);
+    return request_parse(request, &ntp_versions, packet.data, packet.len);
 }
 
 Test(request, plain)
@@ -116,7 +116,7 @@ Test(request, versions_and_modes)
         unsigned version = first >> 3 & 7;
         unsigned mode = first & 7;
         packet.data[0] = (uint8_t)first;
-        enum nts_status status = request_parse(&r, packet.data, packet.len);
+        enum nts_status status = request_parse(&r, &ntp_versions, packet.data, packet.len);
         if (version < 1 || version > 4) {
             cr_assert_eq(status, NTS_ERR_VERSION);
         } else if (mode == 3 || (mode == 0 && version == 1)) {
@@ -128,7 +128,7 @@ Test(request, versions_and_modes)
     packet = octets_of(H UID);
     packet.data[0] = 0x1b;
     struct request r;
-    cr_assert_eq(request_parse(&r, packet.data, packet.len), NTS_ERR_LEGACY_MAC,
+    cr_assert_eq(request_parse(&r, &ntp_versions, packet.data, packet.len), NTS_ERR_LEGACY_MAC,
                  "version 3 has no extension fields");
 }
 
@@ -166,7 +166,7 @@ Test(request, survives_anything)
         uint8_t *exact = malloc(len);
         memcpy(exact, packet, len);
         struct request r;
-        if (request_parse(&r, exact, len) == NTS_OK && r.is_nts) {
+        if (request_parse(&r, &ntp_versions, exact, len) == NTS_OK && r.is_nts) {
             cr_assert(r.cookie >= exact && r.cookie + r.cookie_len <= exact + len);
             cr_assert(r.unique_id >= exact && r.unique_id + r.unique_id_len <= exact + len);
             cr_assert_lt(r.ad_len, len);
