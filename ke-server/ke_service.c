@@ -2,8 +2,8 @@
 
 #include "base/clock_time.h"
 #include "crypto/boringssl.h"
-#include "ke-server/config/ke_check.h"
-#include "ke-server/config/ke_limits.h"
+#include "ke-server/ke_check.h"
+#include "ke-server/ke_limits.h"
 #include "ke-server/ke_state.h"
 #include "ke-server/metrics/ke_metrics.h"
 #include "log/log.h"

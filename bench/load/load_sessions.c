@@ -1,6 +1,7 @@
 #include "load/load_sessions.h"
 
 #include "client/ke_client.h"
+#include "client/ke_tls.h"
 #include "client/ntp_client.h"
 #include "crypto/secret_mem.h"
 #include "load/load_target.h"

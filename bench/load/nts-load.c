@@ -1,5 +1,5 @@
 /* nts-load: puts a measured load on an NTS server. */
-#include "limits/echo.h"
+#include "load/echo.h"
 #include "load/load_modes.h"
 #include "load/load_target.h"
 #include "load/run_control.h"

@@ -1,4 +1,5 @@
 #include "client/ke_client.h"
+#include "client/ke_tls.h"
 
 #include "crypto/secret_mem.h"
 #include "wire/ntp_packet.h"

@@ -5,45 +5,8 @@
 #ifndef NTS_CLIENT_KE_CONNECTION_H
 #define NTS_CLIENT_KE_CONNECTION_H
 
-#include "base/address.h"
 #include "client/deadline.h"
-#include "crypto/boringssl.h"
-#include "keys/cookie.h"
-
-struct ke_connection_options {
-    const char *host;        /* name or IP literal */
-    uint16_t port;           /* 0: KE_PORT */
-    int family;              /* AF_UNSPEC, AF_INET or AF_INET6 */
-    const char *ca_file;     /* PEM; NULL: what the system trusts */
-    const char *server_name; /* what the certificate must be for; NULL: host */
-    bool insecure;           /* accept any certificate: for tests */
-    SSL_CTX *context;        /* of ke_tls_context_create; NULL: made for this connection alone */
-
-    /* What follows bends the rules, for tests: all zero is what RFC 8915 asks for. */
-    const char *const *alpn; /* protocols offered, ends with NULL, may be empty; any answer will do.
-                                NULL: "ntske/1", and the server must choose it */
-    const char *sni;         /* sent as it is, "" for none; NULL: server_name unless it is an IP */
-    uint16_t min_version;    /* 0: TLS1_3_VERSION */
-    uint16_t max_version;    /* 0: TLS1_3_VERSION */
-    const char *groups;      /* for boringssl_set_groups; NULL: boringssl_default_groups() */
-    size_t max_write_len;    /* octets per write to the socket; 0: no limit */
-};
-
-/* Must not move while it is open. */
-struct ke_connection {
-    int fd;
-    SSL *ssl;
-    union net_address peer;
-
-    /* What came in so far. */
-    int alert_received;           /* description of the last alert, close_notify too; -1: none */
-    unsigned num_session_tickets; /* NewSessionTicket messages */
-    unsigned num_data_records;    /* TLS records with application data that were read */
-
-    /* Of the options. */
-    char identity[HOST_TEXT_LEN]; /* what the certificate must be for */
-    size_t max_write_len;
-};
+#include "client/ke_peer.h"
 
 /* ke_tcp_connect resolves `host` and connects to its addresses in turn, each with its share of the
  * time left. Fills `*fd` (non-blocking, the caller's to close) and `*peer`. NTS_ERR_SYSTEM or
@@ -51,12 +14,6 @@ struct ke_connection {
 NTS_MUST_CHECK enum nts_status ke_tcp_connect(int *fd, union net_address *peer, const char *host,
                                               uint16_t port, int family, int64_t deadline_ns,
                                               struct error *error);
-
-/* ke_tls_context_create makes the context that `options` ask for; the caller frees it with
- * SSL_CTX_free. NTS_ERR_FILE (ca_file), NTS_ERR_TLS or NTS_ERR_NO_MEMORY with text. */
-NTS_MUST_CHECK enum nts_status ke_tls_context_create(SSL_CTX **context,
-                                                     const struct ke_connection_options *options,
-                                                     struct error *error);
 
 /* ke_connection_open connects and completes the handshake. NTS_ERR_SYSTEM, NTS_ERR_TIMEOUT,
  * NTS_ERR_TLS, NTS_ERR_FILE or NTS_ERR_NO_MEMORY with text. ke_connection_close is due in any case:
@@ -97,12 +54,5 @@ void ke_connection_send_close_notify(struct ke_connection *connection);
 
 /* ke_connection_close says close_notify if it still can and frees everything. Does not wait. */
 void ke_connection_close(struct ke_connection *connection);
-
-/* ke_export_keys derives C2S and S2C of `aead` from the TLS session (RFC 8915, section 5.1), with
- * `context_id` in the exporter's context where the RFC wants aead->id: chrony once used 15 for
- * every algorithm. Fills `*keys`; NTS_ERR_TLS with it zeroed. */
-NTS_MUST_CHECK enum nts_status ke_export_keys(struct session_keys *keys, SSL *ssl,
-                                              const struct aead_algorithm *aead,
-                                              uint16_t context_id);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "wire/ke_record.h"
 
+#include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>

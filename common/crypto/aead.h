@@ -3,35 +3,7 @@
 #ifndef NTS_CRYPTO_AEAD_H
 #define NTS_CRYPTO_AEAD_H
 
-#include "base/status.h"
-#include "crypto/aes_siv.h"
-#include "crypto/lanes/lanes_key.h"
-
-#include <openssl/aead.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum aead_id {
-    AEAD_AES_SIV_CMAC_256 = 15,
-    AEAD_AES_SIV_CMAC_384 = 16,
-    AEAD_AES_SIV_CMAC_512 = 17,
-    AEAD_AES_128_GCM_SIV = 30,
-};
-
-#define AEAD_NUM_ALGORITHMS 4
-#define AEAD_MAX_KEY_LEN    64
-#define AEAD_MAX_NONCE_LEN  16 /* of the nonces that we make */
-#define AEAD_TAG_LEN        16 /* of every algorithm here */
-
-struct aead_algorithm {
-    uint8_t index; /* 0 .. AEAD_NUM_ALGORITHMS - 1, for tables */
-    uint8_t key_len;
-    uint8_t nonce_len;     /* what we generate */
-    uint8_t max_nonce_len; /* N_MAX; 0: any length (RFC 5297, section 6) */
-    uint16_t id;
-    const char *name;
-};
+#include "crypto/aead_job.h"
 
 /* aead_find returns the algorithm with that IANA number, NULL if it is none of ours. */
 const struct aead_algorithm *aead_find(uint16_t id);
@@ -47,18 +19,6 @@ size_t aead_required_nonce_room(const struct aead_algorithm *aead);
  * Additional Padding together; an empty nonce is below N_MIN. */
 bool aead_nonce_fits(const struct aead_algorithm *aead, size_t nonce_len, size_t nonce_room);
 
-/* A key that is expanded once and used for many jobs: a master key. Its place must not move, and
- * aead_expanded_cleanup ends its life. */
-struct aead_expanded {
-    const struct aead_algorithm *aead;
-    bool omits_ad;
-    union {
-        struct siv_key siv;
-        EVP_AEAD_CTX gcm_siv;
-    } boringssl;
-    struct lanes_key lanes; /* the same for the processor's own instructions, if it has them */
-};
-
 /* aead_expand takes the aead->key_len octets at `key`: AEAD_AES_SIV_CMAC_256 or
  * AEAD_AES_128_GCM_SIV. With `omits_ad` the vector of SIV is (nonce, plaintext), without the empty
  * string in front that stands for "no associated data". False if there is no memory. */
@@ -67,22 +27,6 @@ NTS_MUST_CHECK bool aead_expand(struct aead_expanded *expanded, const struct aea
 
 /* aead_expanded_cleanup wipes; zeroed memory that was never expanded is allowed. */
 void aead_expanded_cleanup(struct aead_expanded *expanded);
-
-/* One operation. Sealing writes in_len + AEAD_TAG_LEN octets to `out`, opening in_len -
- * AEAD_TAG_LEN. `in` and `out` must not overlap. The key must outlive the call. */
-struct aead_job {
-    const struct aead_algorithm *aead;
-    const uint8_t *key;                   /* aead->key_len octets; unused with `expanded` */
-    const struct aead_expanded *expanded; /* of `aead`, or NULL; takes no associated data */
-    uint8_t *out;
-    const uint8_t *nonce;
-    size_t nonce_len;
-    const uint8_t *ad;
-    size_t ad_len;
-    const uint8_t *in;
-    size_t in_len;
-    enum nts_status status; /* set by the batch: NTS_OK, or NTS_ERR_FORGED when opening */
-};
 
 /* aead_seal_batch and aead_open_batch do each of the `num` jobs, in any order, many at a time where
  * the processor can. What is not authentic is NTS_ERR_FORGED in its job's status, its output

@@ -3,7 +3,7 @@
 #ifndef NTS_CRYPTO_AEAD_BORINGSSL_H
 #define NTS_CRYPTO_AEAD_BORINGSSL_H
 
-#include "crypto/aead.h"
+#include "crypto/aead_job.h"
 
 /* boringssl_run seals or opens and sets job->status. */
 void boringssl_run(struct aead_job *job, bool seal);

@@ -3,7 +3,7 @@
 #ifndef NTS_KEYS_ENVELOPE_FORM_H
 #define NTS_KEYS_ENVELOPE_FORM_H
 
-#include "keys/envelope.h"
+#include "keys/envelope_head.h"
 
 #define CONTENT_KEY_MAX_LEN 32
 #define NONCE_LEN           12 /* of both AEADs */

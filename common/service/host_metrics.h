@@ -3,7 +3,7 @@
 #ifndef NTS_SERVICE_HOST_METRICS_H
 #define NTS_SERVICE_HOST_METRICS_H
 
-#include "service/server_host.h"
+#include "service/server_type.h"
 
 /* host_metrics_start starts the metrics thread on the socket that metrics_server_open has bound, in
  * METRICS_STARTING. NTS_ERR_SYSTEM. */

@@ -2,10 +2,6 @@
 
 #include "crypto/aead.h"
 #include "ke-server/protocol/time_servers.h"
-#include "log/log.h"
-#include "metrics/metrics_server.h"
-#include "process/handover.h"
-#include "process/syscall_filter.h"
 #include "wire/ke_record.h"
 
 #include <stddef.h>

@@ -4,7 +4,7 @@
 #define NTS_KE_CONFIG_H
 
 #include "config/config.h"
-#include "ke-server/tls/certificate.h"
+#include "ke-server/config/certificate_files.h"
 #include "service/host_options.h"
 
 /* One element of "time_servers". */

@@ -5,6 +5,7 @@
 
 #include "base/snapshot.h"
 #include "crypto/boringssl.h"
+#include "ke-server/config/certificate_files.h"
 #include "ke-server/tls/certificate_choice.h"
 
 #include <openssl/x509.h>
@@ -12,12 +13,6 @@
 
 /* RFC 8446 leaves it open; what public CAs have required since 2014. */
 #define CERTIFICATE_MIN_RSA_BITS 2048
-
-/* The files of one certificate: an element of the option "certificates". */
-struct certificate_files {
-    const char *certificate; /* PEM: the certificate, then its chain */
-    const char *private_key; /* PEM, not encrypted, not readable by group or others */
-};
 
 struct certificate {
     struct snapshot snapshot; /* first member */

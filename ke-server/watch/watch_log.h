@@ -3,7 +3,7 @@
 #define NTS_KE_WATCH_LOG_H
 
 #include "base/address.h"
-#include "ke-server/watch/watch_table.h"
+#include "ke-server/watch/watch_report.h"
 
 /* Whom a line is about. */
 struct watch_log_place {

@@ -7,6 +7,7 @@
 #include "ke-server/protocol/time_servers.h"
 #include "ke-server/watch/name_resolver.h"
 #include "ke-server/watch/watch_health.h"
+#include "ke-server/watch/watch_report.h"
 
 /* How often a name is looked up again. */
 #define WATCH_RESOLVE_INTERVAL_NS (60 * NS_PER_S)
@@ -75,20 +76,6 @@ void watch_table_take_round(struct watch_table *table, size_t i, struct watched_
 void watch_table_forget_keys(struct watch_table *table, const struct watch_keys *keys);
 
 /* --- what to tell --- */
-
-/* A server as metrics and logs show it. */
-struct watch_report {
-    char name[TIME_SERVER_NAME_MAX_LEN + 1];
-    uint16_t port;
-    uint8_t reach;        /* the families that clients are sent to it over */
-    size_t num_addresses; /* known now */
-    size_t num_up;
-    size_t num_missing_keys;         /* that its addresses answer with NAK, all together */
-    enum watch_outcome last_failure; /* WATCH_ANSWERED: there was none */
-    uint64_t num_rounds[WATCH_NUM_OUTCOMES];
-    bool has_sample;
-    struct watch_sample sample;
-};
 
 /* watch_table_report fills in the report on server `i`. */
 void watch_table_report(const struct watch_table *table, size_t i, struct watch_report *report);

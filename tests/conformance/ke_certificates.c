@@ -1,5 +1,6 @@
 /* Beyond the conformance matrix: which of its certificates nts-ke-server serves, and how it follows
  * their files. */
+#include "client/ke_tls.h"
 #include "ke_support.h"
 
 #include <signal.h>

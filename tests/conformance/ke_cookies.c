@@ -3,6 +3,7 @@
 
 #include "base/cursor.h"
 #include "client/ke_client.h"
+#include "client/ke_tls.h"
 #include "client/ntp_client.h"
 #include "support/octets.h"
 

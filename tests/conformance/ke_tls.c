@@ -1,5 +1,6 @@
 /* Section 1 of the conformance matrix: the TLS layer of NTS-KE. What only shows in the messages of
  * the handshake is in ke_handshake.c. */
+#include "client/ke_tls.h"
 #include "ke_support.h"
 
 #include "support/octets.h"

@@ -14,6 +14,7 @@
 
 #include "base/address.h"
 #include "client/ke_client.h"
+#include "client/ke_tls.h"
 #include "client/ntp_client.h"
 
 #include <errno.h>

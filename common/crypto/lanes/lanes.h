@@ -16,7 +16,7 @@
 #ifndef NTS_CRYPTO_LANES_H
 #define NTS_CRYPTO_LANES_H
 
-#include "crypto/aead.h"
+#include "crypto/aead_job.h"
 
 #define LANES_MAX_JOBS 32
 

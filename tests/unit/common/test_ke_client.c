@@ -1,4 +1,5 @@
 #include "client/ke_client.h"
+#include "client/ke_tls.h"
 
 #include <criterion/criterion.h>
 #include <openssl/ec_key.h>

@@ -1,4 +1,4 @@
-#include "ke-server/config/ke_limits.h"
+#include "ke-server/ke_limits.h"
 
 #include "ke-server/watch/server_watch.h"
 #include "metrics/metrics_server.h"

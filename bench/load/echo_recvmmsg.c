@@ -1,4 +1,4 @@
-#include "limits/echo.h"
+#include "load/echo.h"
 
 #include "base/address.h"
 #include "load/request_pool.h"

@@ -1,6 +1,6 @@
 /* As nts-time-server does it: multishot recvmsg into provided buffers, and a sendmsg for each
  * reply, submitted together with the wait for more. */
-#include "limits/echo.h"
+#include "load/echo.h"
 
 #include "base/address.h"
 #include "load/run_control.h"

@@ -1,7 +1,7 @@
-#include "ke-server/config/ke_check.h"
+#include "ke-server/ke_check.h"
 
 #include "base/clock_time.h"
-#include "ke-server/config/ke_limits.h"
+#include "ke-server/ke_limits.h"
 #include "ke-server/protocol/time_servers.h"
 #include "ke-server/tls/tls_context.h"
 #include "ke-server/watch/time_server_check.h"
