@@ -6,15 +6,11 @@
 #include "time-server/config/time_settings.h"
 #include "time-server/metrics/time_metrics.h"
 #include "time-server/time_state.h"
-#include "time-server/transport/server_sockets.h"
-#include "time-server/transport/time_syscalls.h"
-#include "time-server/transport/udp_socket.h"
+#include "time-server/time_syscalls.h"
 
 #include <inttypes.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define CLOCK_PATIENCE_S 5 /* to become fit, before a server that runs is replaced */
 
@@ -95,87 +91,25 @@ static enum nts_status time_open(struct server_host *host, struct error *error)
     return clock_source_open(&self->clock_source, &initial_config(host)->clock, error);
 }
 
-/* The CPUs that this process may use. */
-static size_t allowed_cpus(cpu_set_t *set)
-{
-    if (sched_getaffinity(0, sizeof(*set), set) != 0) {
-        CPU_ZERO(set);
-        CPU_SET(0, set);
-    }
-    return (size_t)CPU_COUNT(set);
-}
-
-static enum nts_status create_workers(struct server_host *host, struct error *error)
-{
-    struct time_state *self = time_state_of(host);
-    cpu_set_t cpus;
-    size_t num_cpus = allowed_cpus(&cpus);
-    size_t num_configured = (size_t)initial_config(host)->workers;
-    size_t num = num_configured > 0 ? num_configured : num_cpus;
-    enum nts_status status = worker_group_open(&host->workers, num, error);
-    if (status != NTS_OK) {
-        return status;
-    }
-    self->workers = calloc(num, sizeof(*self->workers));
-    if (self->workers == NULL) {
-        return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
-    }
-    for (size_t cpu = 0; status == NTS_OK && self->num_workers < num; cpu++) {
-        if (num_configured == 0 && !CPU_ISSET(cpu, &cpus)) {
-            continue;
-        }
-        struct time_worker *worker = &self->workers[self->num_workers];
-        status = time_worker_init(worker, self->num_workers++, host->workers.done_fd, error);
-        worker->worker.cpu = num_configured == 0 ? (int)cpu : -1;
-        worker->clock_board = &self->clock_board;
-        worker->gate = &host->gate;
-        worker_group_add(&host->workers, &worker->worker);
-    }
-    return status;
-}
-
 static enum nts_status time_bind(struct server_host *host, struct error *error)
 {
     struct time_state *self = time_state_of(host);
-    enum nts_status status = create_workers(host, error);
+    const struct time_workers_setup setup = {
+        .transports = &transports,
+        .config = initial_config(host),
+        .clock_board = &self->clock_board,
+        .gate = &host->gate,
+    };
+    enum nts_status status = time_workers_open(&self->workers, &host->workers, &setup, error);
     self->receive_buffer_kib = initial_config(host)->receive_buffer_kib;
-    return status == NTS_OK ? server_sockets_open(self, initial_config(host), &host->pool, error)
-                            : status;
-}
-
-static enum nts_status start_on(struct server_host *host, const struct transport_ops *transport,
-                                struct error *error)
-{
-    struct time_state *self = time_state_of(host);
-    self->transport = transport;
-    for (size_t i = 0; i < self->num_workers; i++) {
-        self->workers[i].transport = transport;
-    }
-    return worker_group_start(&host->workers, error);
-}
-
-/* On io_uring, or on system calls where that is forbidden and the configuration leaves the choice.
- */
-static enum nts_status start_workers(struct server_host *host, struct error *error)
-{
-    const struct time_config *config = initial_config(host);
-    if (config->transport == TRANSPORT_RECVMMSG) {
-        return start_on(host, &transport_recvmmsg, error);
-    }
-    enum nts_status status = start_on(host, &transport_io_uring, error);
-    if (status != NTS_OK && config->transport == TRANSPORT_AUTO) {
-        log_warning("transport.fallback", "transport=recvmmsg reason=\"%s\"", error->text);
-        time_state_of(host)->has_fallen_back = true;
-        status = start_on(host, &transport_recvmmsg, error);
-    }
-    return status;
+    return status == NTS_OK ? time_workers_bind(&self->workers, &host->pool, error) : status;
 }
 
 static enum nts_status time_start(struct server_host *host, struct error *error)
 {
     clock_source_tick(&time_state_of(host)->clock_source);
     post_clock(host);
-    return start_workers(host, error);
+    return time_workers_start(&time_state_of(host)->workers, error);
 }
 
 static void time_log_ready(const struct server_host *host)
@@ -188,7 +122,7 @@ static void time_log_ready(const struct server_host *host)
         log_info("time.listening", "address=%s", text);
     }
     log_info("time.ready", "version=%s workers=%zu transport=%s crypto=%s plain_ntp=%s",
-             NTS_VERSION, host->workers.num, time_state_of(host)->transport->name,
+             NTS_VERSION, host->workers.num, time_state_of(host)->workers.transport->name,
              aead_path_name(aead_path_current()), config->plain_ntp ? "true" : "false");
 }
 
@@ -214,10 +148,7 @@ static void time_tick(struct server_host *host)
 
 static void set_receive_buffers(struct time_state *self, int64_t receive_buffer_kib)
 {
-    bool is_as_wanted = true;
-    for (size_t i = 0; i < self->num_fds; i++) {
-        is_as_wanted &= udp_socket_receive_buffer(self->fds[i], (int)receive_buffer_kib * 1024);
-    }
+    bool is_as_wanted = time_workers_set_receive_buffer(&self->workers, receive_buffer_kib);
     if (!is_as_wanted && receive_buffer_kib != self->receive_buffer_kib) {
         log_warning("receive_buffer.limited",
                     "wanted_kib=%" PRId64 " advice=\"raise net.core.rmem_max, or start anew with "
@@ -257,7 +188,7 @@ static void time_count_held_off(const struct server_host *host, uint64_t *over_b
                                 uint64_t *refused)
 {
     struct time_sums sums;
-    time_sum(&sums, host);
+    time_workers_sum(&time_state_of(host)->workers, &sums);
     *over_budget = sums.by_cause[NTS_ERR_RATE_LIMITED];
     *refused = sums.by_cause[NTS_ERR_SOURCE_REFUSED];
 }
@@ -270,8 +201,8 @@ static bool time_is_fit(const struct server_host *host)
 static void time_report(const struct server_host *host, struct host_report *report)
 {
     const struct time_state *self = time_state_of(host);
-    report->transport = self->transport->name;
-    ((struct time_report *)report)->has_fallen_back = self->has_fallen_back;
+    report->transport = self->workers.transport->name;
+    ((struct time_report *)report)->has_fallen_back = self->workers.has_fallen_back;
 }
 
 static void time_status_text(const struct server_host *host, char text[HOST_STATUS_TEXT])
@@ -285,31 +216,26 @@ static void time_status_text(const struct server_host *host, char text[HOST_STAT
     }
     snprintf(text, HOST_STATUS_TEXT,
              "Addresses: %zu; workers: %zu on %s; clock: %s; keyring: generation %" PRIu64 "%s",
-             initial_config(host)->listen.num, host->workers.num, self->transport->name, clock,
-             ring->generation, can_seal ? "" : ", no active key");
+             initial_config(host)->listen.num, host->workers.num, self->workers.transport->name,
+             clock, ring->generation, can_seal ? "" : ", no active key");
 }
 
 static void time_log_counters(const struct server_host *host)
 {
     struct time_sums sums;
-    time_sum(&sums, host);
+    time_workers_sum(&time_state_of(host)->workers, &sums);
     time_sums_log(&sums);
 }
 
 static void time_offer(const struct server_host *host, const int **fds, size_t *num)
 {
-    *fds = time_state_of(host)->fds;
-    *num = time_state_of(host)->num_fds;
+    *num = time_workers_offer(&time_state_of(host)->workers, fds);
 }
 
 static void time_close(struct server_host *host)
 {
     struct time_state *self = time_state_of(host);
-    for (size_t i = 0; i < self->num_workers; i++) {
-        time_worker_close(&self->workers[i]);
-    }
-    free(self->workers);
-    server_sockets_close(self);
+    time_workers_close(&self->workers);
     if (self->is_clock_open) {
         clock_source_close(&self->clock_source);
     }
@@ -328,7 +254,7 @@ const struct server_type time_server_type = {
     .without_active_key = "clients get NTS NAK, or no fresh cookies",
     .settings = &time_settings_type,
     .report_size = sizeof(struct time_report),
-    .syscalls = &time_syscalls,
+    .syscalls = time_syscalls,
     .check = time_check,
     .open = time_open,
     .await_fit = time_await_fit,

@@ -4,7 +4,7 @@
 
 #include "service/server_host.h"
 #include "time-server/clock/clock_source.h"
-#include "time-server/time_worker.h"
+#include "time-server/time_workers.h"
 
 struct time_state {
     struct clock_source clock_source;
@@ -12,12 +12,7 @@ struct time_state {
     bool is_clock_open;
     bool clock_was_fit;
     bool clock_was_reported;
-    int *fds; /* of all workers; what a worker serves lies together */
-    size_t num_fds;
-    struct time_worker *workers;
-    size_t num_workers;
-    const struct transport_ops *transport;
-    bool has_fallen_back;       /* to system calls: io_uring is forbidden */
+    struct time_workers workers;
     int64_t receive_buffer_kib; /* of the last reload */
 };
 

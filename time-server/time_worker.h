@@ -1,5 +1,5 @@
 /* A worker of nts-time-server: one thread, one transport, one engine. Receives a batch, judges its
- * sources, answers it, sends it. */
+ * sources, answers it, sends it. A transport that fails for good ends its worker with an error. */
 #ifndef NTS_TIME_WORKER_H
 #define NTS_TIME_WORKER_H
 
@@ -14,14 +14,14 @@ struct time_worker {
 
     /* Set by time_worker_init and the control thread, before the start. */
     const struct transport_ops *transport;
-    struct transport_sockets sockets;
+    const void *bound; /* by the binding of the transport, for all workers */
     struct clock_board *clock_board;
     struct source_gate *gate; /* of all workers */
     struct answer_engine *engine;
 
     /* The worker's. */
     void *open_transport;
-    struct transport_counters transport_counters;
+    counter transport_events[TRANSPORT_MAX_EVENTS]; /* of `transport` */
 };
 
 /* time_worker_init prepares a zeroed worker. NTS_ERR_SYSTEM, NTS_ERR_NO_MEMORY; time_worker_close

@@ -110,8 +110,8 @@ static uint32_t refusal_of(enum syscall_filter_mode mode)
     return mode == SYSCALL_FILTER_LOG ? SCMP_ACT_LOG : SCMP_ACT_ERRNO(EPERM);
 }
 
-enum nts_status syscall_filter_open(enum syscall_filter_mode mode, const struct syscall_table *own,
-                                    struct error *error)
+enum nts_status syscall_filter_open(enum syscall_filter_mode mode,
+                                    const struct syscall_table *const *own, struct error *error)
 {
     if (mode == SYSCALL_FILTER_OFF) {
         return NTS_OK;
@@ -124,15 +124,16 @@ enum nts_status syscall_filter_open(enum syscall_filter_mode mode, const struct 
     if (result == 0) {
         result = add_allowed(context, mode, &syscall_table_common);
     }
-    if (result == 0 && own != NULL) {
-        result = add_allowed(context, mode, own);
+    for (; result == 0 && own != NULL && *own != NULL; own++) {
+        result = add_allowed(context, mode, *own);
     }
     result = load(context, result);
     return result == 0 ? NTS_OK : refused(result, error);
 }
 
 enum nts_status syscall_filter_close_start(enum syscall_filter_mode mode,
-                                           const struct syscall_table *own, struct error *error)
+                                           const struct syscall_table *const *own,
+                                           struct error *error)
 {
     if (mode == SYSCALL_FILTER_OFF) {
         return NTS_OK;
@@ -151,8 +152,8 @@ enum nts_status syscall_filter_close_start(enum syscall_filter_mode mode,
     if (result == 0) {
         result = add_closed(context, refusal_of(mode), &syscall_table_common);
     }
-    if (result == 0 && own != NULL) {
-        result = add_closed(context, refusal_of(mode), own);
+    for (; result == 0 && own != NULL && *own != NULL; own++) {
+        result = add_closed(context, refusal_of(mode), *own);
     }
     result = load(context, result);
     return result == 0 ? NTS_OK : refused(result, error);

@@ -59,17 +59,17 @@ struct syscall_table {
 /* What any server of the farm needs, and what none does. */
 extern const struct syscall_table syscall_table_common;
 
-/* syscall_filter_open puts the common table and `own`, the server's (NULL: none), into force. To be
- * called when the privileges are dropped, before the workers start. NTS_ERR_SYSTEM if the
- * kernel refuses. */
+/* syscall_filter_open puts the common table and `own`, those of the server (a list that ends with
+ * NULL; or NULL: none), into force. To be called when the privileges are dropped, before the
+ * workers start. NTS_ERR_SYSTEM if the kernel refuses. */
 NTS_MUST_CHECK enum nts_status syscall_filter_open(enum syscall_filter_mode mode,
-                                                   const struct syscall_table *own,
+                                                   const struct syscall_table *const *own,
                                                    struct error *error);
 
 /* syscall_filter_close_start takes away what only the start needed, when the workers run: nobody
  * makes a ring from here on, and nobody changes the filter. NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status syscall_filter_close_start(enum syscall_filter_mode mode,
-                                                          const struct syscall_table *own,
+                                                          const struct syscall_table *const *own,
                                                           struct error *error);
 
 /* syscall_row_is_known tells whether the name is that of a system call of any architecture. */

@@ -45,7 +45,8 @@ struct server_type {
     bool needs_active_key;          /* no start without a key that seals */
     const struct settings_type *settings;
     size_t report_size;                    /* of a struct that begins with a struct host_report */
-    const struct syscall_table *syscalls;  /* beyond those of any server; NULL: none */
+    const struct syscall_table *const
+        *syscalls; /* beyond those of any server, ends with NULL; or NULL: none */
     int (*check)(const char *config_path); /* --check; returns the exit status */
 
     /* --- the start, in this order; each may be NULL. After an error, with its text, nothing that

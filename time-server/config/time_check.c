@@ -7,9 +7,8 @@
 #include "service/source_check.h"
 #include "time-server/clock/clock_source.h"
 #include "time-server/config/time_config.h"
-#include "time-server/transport/udp_socket.h"
+#include "time-server/transport/transports.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <unistd.h>
@@ -26,11 +25,16 @@ static void check_keyring(struct preflight *preflight, const struct time_config 
     }
 }
 
+/* What is tried in turn: the failure of one that is not the last is a loss of speed only. */
 static void check_transport(struct preflight *preflight, const struct time_config *config)
 {
-    if (config->transport != TRANSPORT_RECVMMSG) {
-        host_check_io_uring(preflight, config->transport == TRANSPORT_IO_URING ? LOG_LEVEL_ERROR
-                                                                               : LOG_LEVEL_WARNING);
+    const struct transport_ops *ops = transport_candidate(&transports, config->transport, 0);
+    for (size_t i = 1; ops != NULL; i++) {
+        const struct transport_ops *next = transport_candidate(&transports, config->transport, i);
+        if (ops->check != NULL) {
+            ops->check(preflight, next != NULL ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR);
+        }
+        ops = next;
     }
 }
 
@@ -48,29 +52,8 @@ static void check_sockets(struct preflight *preflight, const struct time_config 
     }
     host_check_descriptors(preflight, LOG_LEVEL_ERROR,
                            num_workers * (config->listen.num + 2) + num_spare, false);
-    host_check_addresses(preflight, &config->listen, SOCK_DGRAM, "nts-time-server");
+    transport_candidate(&transports, config->transport, 0)->binding->check(preflight, config);
     host_check_metrics(preflight, &config->host.metrics, "nts-time-server");
-}
-
-static void check_receive_buffer(struct preflight *preflight, const struct time_config *config)
-{
-    const union net_address *addresses = config->listen.items;
-    union net_address any = {.sa.sa_family = addresses[0].sa.sa_family};
-    struct error error;
-    int granted = 0;
-    socklen_t len = sizeof(granted);
-    int fd;
-    if (udp_socket_open(&fd, &any, (int)config->receive_buffer_kib * 1024, &error) != NTS_OK) {
-        return; /* what is wrong with the addresses has been said */
-    }
-    /* The kernel doubles what it grants, for its own needs: socket(7). */
-    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &len) == 0 &&
-        granted / 2048 < config->receive_buffer_kib) {
-        preflight_find(preflight, LOG_LEVEL_WARNING, PREFLIGHT_RECEIVE_BUFFER,
-                       "receive_buffer_kib is %" PRId64 ", the kernel grants %d",
-                       config->receive_buffer_kib, granted / 2048);
-    }
-    close(fd);
 }
 
 /* Asks as a running server does, until there is an answer; false if there is none. */
@@ -136,7 +119,6 @@ int time_check(const char *config_path)
     check_keyring(&preflight, &config, config_path);
     check_transport(&preflight, &config);
     check_sockets(&preflight, &config);
-    check_receive_buffer(&preflight, &config);
     check_clock(&preflight, &config);
     config_free(&memory);
     return preflight_end(&preflight, config_path);

@@ -1,6 +1,7 @@
 #include "time-server/config/time_config.h"
 
 #include "base/cursor.h"
+#include "time-server/transport/transports.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -66,7 +67,6 @@ static const char *const source_names[] = {"upstream", "kernel", "fixed", NULL};
 static const char *const mirror_names[] = {"below", "copy", NULL};
 static const char *const leap_names[] = {"none", "insert", "delete", "unsynchronised", NULL};
 static const char *const policy_names[] = {"answer", "silent", NULL};
-static const char *const transport_names[] = {"auto", "io_uring", "recvmmsg", NULL};
 
 #define CLOCK_FIELD(field) .offset = offsetof(struct clock_config, field)
 #define TIME_FIELD(field)  .offset = offsetof(struct time_config, field)

@@ -9,7 +9,6 @@
 enum clock_source_kind { CLOCK_UPSTREAM, CLOCK_KERNEL, CLOCK_FIXED };
 enum clock_mirror { CLOCK_MIRROR_BELOW, CLOCK_MIRROR_COPY };
 enum unsynchronised_policy { UNSYNCHRONISED_ANSWER, UNSYNCHRONISED_SILENT };
-enum transport_choice { TRANSPORT_AUTO, TRANSPORT_IO_URING, TRANSPORT_RECVMMSG };
 
 struct clock_config {
     int source; /* enum clock_source_kind */
@@ -31,7 +30,7 @@ struct time_config {
     bool plain_ntp;
     struct clock_config clock;
     int unsynchronised; /* enum unsynchronised_policy */
-    int transport;      /* enum transport_choice */
+    int transport;      /* a position in transport_names */
     int64_t receive_buffer_kib;
     struct host_options host;
 };

@@ -5,38 +5,26 @@
 #include "time-server/config/time_settings.h"
 #include "time-server/time_state.h"
 
-void time_sum(struct time_sums *sums, const struct server_host *host)
-{
-    const struct time_state *state = time_state_of(host);
-    *sums = (struct time_sums){0};
-    for (size_t w = 0; w < state->num_workers; w++) {
-        const struct time_worker *worker = &state->workers[w];
-        const struct answer_counters *answers = answer_engine_counters(worker->engine);
-        counters_sum(sums->events, answers->events, ANSWER_NUM_EVENTS);
-        counters_sum(sums->by_cause, answers->by_cause, NTS_NUM_STATUS);
-        counters_sum(sums->opened_by_age, answers->opened_by_age, KEY_NUM_AGES);
-        counters_sum(sums->answered_by_aead, answers->answered_by_aead, AEAD_NUM_ALGORITHMS);
-        counters_sum(sums->batch_sizes, answers->batch_sizes, ANSWER_NUM_BATCH_SIZES);
-        counters_sum(sums->transport, worker->transport_counters.events, TRANSPORT_NUM_EVENTS);
-    }
-}
-
 #define LABEL_ONLY(name, label, ...) label,
 
 static const char *const event_labels[] = {ANSWER_EVENT_TABLE(LABEL_ONLY)};
-static const char *const transport_labels[] = {TRANSPORT_EVENT_TABLE(LABEL_ONLY)};
 static const char *const age_labels[] = {KEY_AGE_TABLE(LABEL_ONLY)};
 
 void time_sums_log(const struct time_sums *sums)
 {
     const char *cause_labels[NTS_NUM_STATUS];
+    const char *transport_labels[TRANSPORT_MAX_COUNTERS];
     for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
         cause_labels[i] = status_label((enum nts_status)i);
+    }
+    for (size_t i = 0; i < sums->transport.num; i++) {
+        transport_labels[i] = sums->transport.rows[i].label;
     }
     log_counters("counters.answers", event_labels, sums->events, ANSWER_NUM_EVENTS);
     log_counters("counters.causes", cause_labels, sums->by_cause, NTS_NUM_STATUS);
     log_counters("counters.cookies_opened", age_labels, sums->opened_by_age, KEY_NUM_AGES);
-    log_counters("counters.transport", transport_labels, sums->transport, TRANSPORT_NUM_EVENTS);
+    log_counters("counters.transport", transport_labels, sums->transport.values,
+                 sums->transport.num);
 }
 
 static void write_batch_sizes(struct metrics_page *page, const struct time_sums *sums)
@@ -56,7 +44,6 @@ static void write_counters(struct metrics_page *page, const struct time_sums *su
                            const struct time_report *report)
 {
     static const struct metric_row events[] = {ANSWER_EVENT_TABLE(METRIC_ROW)};
-    static const struct metric_row transport[] = {TRANSPORT_EVENT_TABLE(METRIC_ROW)};
     const char *aeads[AEAD_NUM_ALGORITHMS];
     for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
         aeads[i] = aead_at(i)->name;
@@ -71,7 +58,8 @@ static void write_counters(struct metrics_page *page, const struct time_sums *su
     metrics_counters_by(page, "nts_time_aead_answers", "NTS answers, by AEAD algorithm", "aead",
                         aeads, sums->answered_by_aead, AEAD_NUM_ALGORITHMS);
     write_batch_sizes(page, sums);
-    metrics_counters(page, "nts_time_transport", transport, sums->transport, TRANSPORT_NUM_EVENTS);
+    metrics_counters(page, "nts_time_transport", sums->transport.rows, sums->transport.values,
+                     sums->transport.num);
     const uint64_t fallbacks = report->has_fallen_back ? 1 : 0;
     static const struct metric_row fallback = {
         "fallbacks", "1 if system calls took the place of a forbidden io_uring"};
@@ -137,7 +125,7 @@ void time_metrics_write(struct metrics_page *page, const struct server_host *hos
                         const struct host_report *report, const struct live_state *live)
 {
     struct time_sums sums;
-    time_sum(&sums, host);
+    time_workers_sum(&time_state_of(host)->workers, &sums);
     write_counters(page, &sums, (const struct time_report *)report);
     write_clock(page, host, time_settings_of(live->settings));
 }

@@ -15,8 +15,8 @@
 
 #include "base/counter.h"
 #include "keys/cookie.h"
-#include "limit/source.h"
 #include "time-server/clock/clock_state.h"
+#include "time-server/protocol/datagram.h"
 #include "time-server/protocol/request.h"
 #include "time-server/protocol/response.h"
 #include "time-server/protocol/send_prediction.h"
@@ -25,28 +25,6 @@
 
 /* One request in so many of those over budget is looked at for a kiss. */
 #define RATE_KISS_ONE_IN 8
-
-/* One datagram and, after the batch, its reply. */
-struct datagram {
-    const uint8_t *data;
-    size_t len;
-    int64_t rx_time_ns; /* CLOCK_REALTIME, the kernel's receive timestamp */
-    struct ip_bits source;
-    enum source_verdict verdict; /* about its source */
-    uint8_t *reply;              /* REQUEST_MAX_LEN octets to write to; must not overlap `data` */
-    size_t reply_len;            /* out: 0 is silence; never more than `len` */
-    int64_t leaves_ns; /* out: when the reply will leave, CLOCK_REALTIME, as its timestamp says */
-};
-
-/* datagrams_with_reply counts those of the `num` that have one. */
-static inline size_t datagrams_with_reply(const struct datagram *batch, size_t num)
-{
-    size_t num_replies = 0;
-    for (size_t i = 0; i < num; i++) {
-        num_replies += batch[i].reply_len > 0 ? 1 : 0;
-    }
-    return num_replies;
-}
 
 /* What a batch is answered from: loaded once per batch, the same for all of it. */
 struct answer_context {

@@ -5,6 +5,7 @@
 #define NTS_TIME_REQUEST_H
 
 #include "base/status.h"
+#include "time-server/protocol/datagram.h"
 #include "time-server/protocol/ntp_version.h"
 #include "wire/ext_field.h"
 #include "wire/ntp_packet.h"
@@ -12,8 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define REQUEST_MAX_LEN 2048 /* RFC 8915, section 5.7, wants 1280 at least */
 
 /* What the fields of one request have in common, kept while they are read. */
 struct request_seen {

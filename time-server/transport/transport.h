@@ -1,14 +1,26 @@
-/* How datagrams get in and out: a small table of functions, so that a worker does not know whether
- * io_uring or system calls move its packets, and a third way fits in later. A transport belongs to
- * one thread; it is opened and closed there. */
+/* How datagrams get in and out. A transport is a row of functions, so that neither the worker nor
+ * the server knows whether io_uring, system calls or something else moves the packets.
+ *
+ *   control thread, privileged   bind                  once, for all workers
+ *   worker thread                open, receive, send, ..., finish, receive, send, ..., close
+ *   control thread, any time     offer, set_receive_buffer
+ *   control thread, at the end   unbind
+ *
+ * What differs between transports stands in the row: the name in the configuration, whether "auto"
+ * may take it, its system calls, its counters and its part of --check. */
 #ifndef NTS_TIME_TRANSPORT_H
 #define NTS_TIME_TRANSPORT_H
 
-#include "base/address.h"
 #include "base/counter.h"
-#include "time-server/protocol/answer.h"
-#include "time-server/transport/tx_sampler.h"
-#include "time-server/transport/udp_socket.h"
+#include "base/status.h"
+#include "metrics/metrics_text.h"
+#include "net/listen_plan.h"
+#include "process/syscall_filter.h"
+#include "service/preflight.h"
+#include "time-server/protocol/datagram.h"
+#include "time-server/protocol/send_prediction.h"
+
+struct time_config;
 
 /* Datagrams at a time. More would not be cheaper each, and the first of them would wait longer for
  * the last, whose departure would be harder to predict. */
@@ -19,61 +31,71 @@
  * an overload does not keep it going. */
 #define TRANSPORT_FINISH_MAX 16384
 
-#define TRANSPORT_EVENT_TABLE(X)                                                                   \
-    X(NO_BUFFERS, "receive_enobufs", "times that the kernel had no buffer of ours left")           \
-    X(REARMS, "receive_rearms", "multishot receives that ended and were started again")            \
-    X(RECEIVE_DROPS, "receive_drops", "datagrams that the kernel dropped: receive buffer full")    \
-    X(TRUNCATED, "received_too_long",                                                              \
-      "datagrams dropped because they are longer than any request")                                \
-    X(SENT, "sent", "datagrams given to the kernel to send")                                       \
-    X(SEND_DROPPED, "send_dropped", "replies dropped because the send buffer was full")            \
-    X(SEND_ERRORS, "send_errors", "replies that the kernel refused to send")
+/* Counters that a transport may have. */
+#define TRANSPORT_MAX_EVENTS 16
 
-_Static_assert(TRANSPORT_BATCH <= ANSWER_MAX_BATCH, "a batch is answered in one go");
+/* What is bound before the privileges go, for all workers, and how. Transports that work on the
+ * same things share one: then one can take the place of another that fails to open. The functions
+ * are called on the control thread. */
+struct transport_binding {
+    /* Binds what plan->num_workers workers need for the addresses of the plan, and takes what is
+     * there already out of `pool`: sockets of the server that is taken over from. On error the text
+     * says why, `*bound` is NULL and nothing stays bound. NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY. */
+    enum nts_status (*bind)(void **bound, const struct listen_plan *plan,
+                            const struct time_config *config, struct socket_pool *pool,
+                            struct error *error);
 
-enum transport_event {
-#define TRANSPORT_EVENT_ENUM(name, label, text) TRANSPORT_##name,
-    TRANSPORT_EVENT_TABLE(TRANSPORT_EVENT_ENUM)
-#undef TRANSPORT_EVENT_ENUM
-        TRANSPORT_NUM_EVENTS
+    /* Returns the number of descriptors that a server which takes over gets, at `*fds`. They stay
+     * the binding's. */
+    size_t (*offer)(const void *bound, const int **fds);
+
+    /* Sets the size of each receive buffer. False if the kernel permits less: then each is as large
+     * as possible. */
+    bool (*set_receive_buffer)(void *bound, int receive_buffer_len);
+
+    /* Closes everything, after the workers have closed their transports. */
+    void (*unbind)(void *bound);
+
+    /* --check: finds out whether bind would succeed, without disturbing anything. */
+    void (*check)(struct preflight *preflight, const struct time_config *config);
 };
 
-/* What a transport works on. The descriptors stay the caller's. */
-struct transport_sockets {
-    const int *fds; /* bound, non-blocking */
-    size_t num;
-    int wake_fd; /* an eventfd: readable when the worker should look around */
+/* One worker's part. */
+struct transport_part {
+    const void *bound; /* by the binding of the transport */
+    size_t worker;     /* its number, from 0 */
+    int wake_fd;       /* an eventfd: readable when the worker should turn */
+    counter *events;   /* one for each of ops->events; written by the worker's thread alone */
 };
-
-/* Written by the transport's thread alone. */
-struct transport_counters {
-    counter events[TRANSPORT_NUM_EVENTS];
-};
-
-/* transport_count_drops counts what the kernel has dropped at a socket since `*seen`, which is what
- * it had said last. It says so with the next datagram that fits. */
-static inline void transport_count_drops(struct transport_counters *counters, uint32_t *seen,
-                                         const struct udp_received *received)
-{
-    if (received->num_dropped != *seen) {
-        counter_add(&counters->events[TRANSPORT_RECEIVE_DROPS],
-                    (uint32_t)(received->num_dropped - *seen));
-        *seen = received->num_dropped;
-    }
-}
 
 struct transport_ops {
-    const char *name;
-    /* Prepares to receive; `counters` outlives the transport. NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY,
-     * with a text, if this way is not to be had here. */
-    enum nts_status (*open)(void **transport, const struct transport_sockets *sockets,
-                            struct transport_counters *counters, struct error *error);
+    const char *name; /* in the configuration, the log and the metrics */
+
+    /* "auto" may choose it, if those that stand before it in the table fail to open. */
+    bool is_automatic;
+
+    const struct transport_binding *binding;
+    const struct metric_row *events; /* up to TRANSPORT_MAX_EVENTS */
+    size_t num_events;
+    struct syscall_table syscalls; /* those that the common table lacks */
+
+    /* --check: finds out whether open would succeed; `level` is how bad it is if not. NULL: it
+     * always does. */
+    void (*check)(struct preflight *preflight, enum log_level level);
+
+    /* The following belong to the worker's thread. */
+
+    /* Prepares to receive. NTS_ERR_SYSTEM or NTS_ERR_NO_MEMORY, with a text, if this host does not
+     * permit this way. */
+    enum nts_status (*open)(void **transport, const struct transport_part *part,
+                            struct error *error);
 
     /* Waits until datagrams have come or wake_fd is readable (it is read), and returns up to
-     * TRANSPORT_BATCH of them at `*batch`, each with its source, admitted for now, and room for its
-     * reply. They stay valid until
-     * send. Zero datagrams: woken. */
-    size_t (*receive)(void *transport, struct datagram **batch);
+     * TRANSPORT_BATCH of them at `*batch`, `*num` in number, each with its source, admitted for
+     * now, and room for its reply. They stay valid until send. Zero datagrams: woken. An error,
+     * with a text, means that the transport has failed for good: only close may follow. */
+    enum nts_status (*receive)(void *transport, struct datagram **batch, size_t *num,
+                               struct error *error);
 
     /* Sends the replies of the batch (those with a reply_len), from the address that was asked, and
      * ends the batch. Nothing may be received in between. */
@@ -90,8 +112,5 @@ struct transport_ops {
 
     void (*close)(void *transport);
 };
-
-extern const struct transport_ops transport_io_uring;
-extern const struct transport_ops transport_recvmmsg;
 
 #endif

@@ -1,9 +1,11 @@
 /* io_uring: multishot recvmsg into provided buffers, one sendmsg per reply, all of a batch
  * submitted with the wait for the next. */
-#include "time-server/transport/transport.h"
-
 #include "limit/ip_prefix.h"
 #include "net/ring.h"
+#include "service/host_check.h"
+#include "time-server/transport/transports.h"
+#include "time-server/transport/tx_sampler.h"
+#include "time-server/transport/udp_binding.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +18,18 @@
 #define PEER_LEN     32 /* struct sockaddr_in6, and what follows it is aligned */
 #define BUFFER_LEN                                                                                 \
     (sizeof(struct io_uring_recvmsg_out) + PEER_LEN + UDP_CONTROL_LEN + REQUEST_MAX_LEN)
+
+#define URING_EVENT_TABLE(X)                                                                       \
+    X(NO_BUFFERS, "receive_enobufs", "times that the kernel had no buffer of ours left")           \
+    X(REARMS, "receive_rearms", "multishot receives that ended and were started again")            \
+    UDP_EVENT_TABLE(X)
+
+enum uring_event {
+#define URING_EVENT_ENUM(name, label, text) URING_##name,
+    URING_EVENT_TABLE(URING_EVENT_ENUM)
+#undef URING_EVENT_ENUM
+        URING_NUM_EVENTS
+};
 
 enum tag { TAG_RECEIVE, TAG_SEND, TAG_WAKE, TAG_CANCEL };
 
@@ -35,7 +49,7 @@ struct reply_slot {
 struct uring_transport {
     struct io_uring ring;
     struct ring_buffers buffers;
-    struct transport_counters *counters;
+    counter *events;
     struct msghdr *templates; /* one per socket: how much room names and control messages get */
     uint32_t *num_dropped;    /* one per socket: as the kernel said last */
     const int *fds;
@@ -52,9 +66,9 @@ struct uring_transport {
     struct reply_slot slots[TRANSPORT_BATCH];
 };
 
-static void count(struct uring_transport *t, enum transport_event event)
+static void uring_count(struct uring_transport *t, enum uring_event event)
 {
-    counter_add(&t->counters->events[event], 1);
+    counter_add(&t->events[event], 1);
 }
 
 static void arm_receive(struct uring_transport *t, uint32_t socket_index)
@@ -84,9 +98,10 @@ static void uring_close(void *transport)
     free(t);
 }
 
-static enum nts_status uring_open(void **transport, const struct transport_sockets *sockets,
-                                  struct transport_counters *counters, struct error *error)
+static enum nts_status uring_open(void **transport, const struct transport_part *part,
+                                  struct error *error)
 {
+    const struct udp_part *sockets = &((const struct udp_bound *)part->bound)->parts[part->worker];
     static const uint8_t operations[] = {IORING_OP_RECVMSG, IORING_OP_SEND, IORING_OP_SENDMSG,
                                          IORING_OP_READ, IORING_OP_ASYNC_CANCEL};
     struct uring_transport *t = calloc(1, sizeof(*t));
@@ -98,10 +113,10 @@ static enum nts_status uring_open(void **transport, const struct transport_socke
         free(t);
         return status;
     }
-    t->counters = counters;
+    t->events = part->events;
     tx_sampler_init(&t->sampler);
     t->fds = sockets->fds;
-    t->wake_fd = sockets->wake_fd;
+    t->wake_fd = part->wake_fd;
     t->templates = calloc(sockets->num, sizeof(*t->templates));
     t->num_dropped = calloc(sockets->num, sizeof(*t->num_dropped));
     status = t->templates == NULL || t->num_dropped == NULL
@@ -138,7 +153,7 @@ static void take_datagram(struct uring_transport *t, uint32_t socket_index, int 
     struct reply_slot *slot = &t->slots[t->num_datagrams];
     struct datagram *datagram = &t->batch[t->num_datagrams];
     if (out == NULL || (out->flags & MSG_TRUNC) != 0 || out->namelen > sizeof(slot->peer)) {
-        count(t, TRANSPORT_TRUNCATED);
+        uring_count(t, URING_TRUNCATED);
         ring_buffers_give(&t->buffers, buffer_id, 0);
         ring_buffers_commit(&t->buffers, 1);
         return;
@@ -148,7 +163,8 @@ static void take_datagram(struct uring_transport *t, uint32_t socket_index, int 
         .msg_controllen = out->controllen,
     };
     udp_control_read(&slot->received, &message);
-    transport_count_drops(t->counters, &t->num_dropped[socket_index], &slot->received);
+    udp_count_drops(&t->events[URING_RECEIVE_DROPS], &t->num_dropped[socket_index],
+                    &slot->received);
     memcpy(&slot->peer, io_uring_recvmsg_name(out), out->namelen);
     slot->buffer_id = buffer_id;
     slot->socket_index = socket_index;
@@ -168,12 +184,12 @@ static void take_receive(struct uring_transport *t, const struct io_uring_cqe *c
     if (cqe->res >= 0) {
         take_datagram(t, socket_index, cqe->res, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
     } else if (cqe->res == -ENOBUFS) {
-        count(t, TRANSPORT_NO_BUFFERS);
+        uring_count(t, URING_NO_BUFFERS);
     }
     if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
         t->num_armed--;
         if (!t->takes_no_more) {
-            count(t, TRANSPORT_REARMS);
+            uring_count(t, URING_REARMS);
             arm_receive(t, socket_index);
         }
     }
@@ -186,7 +202,7 @@ static void take_completion(struct uring_transport *t, const struct io_uring_cqe
         take_receive(t, cqe);
         break;
     case TAG_SEND: /* successes are skipped */
-        count(t, cqe->res == -EAGAIN ? TRANSPORT_SEND_DROPPED : TRANSPORT_SEND_ERRORS);
+        uring_count(t, cqe->res == -EAGAIN ? URING_SEND_DROPPED : URING_SEND_ERRORS);
         break;
     case TAG_CANCEL:
         t->is_cancelling = false;
@@ -270,9 +286,11 @@ static void receive_rest(struct uring_transport *t)
     }
 }
 
-static size_t uring_receive(void *transport, struct datagram **batch)
+static enum nts_status uring_receive(void *transport, struct datagram **batch, size_t *num,
+                                     struct error *error)
 {
     struct uring_transport *t = transport;
+    (void)error;
     if (t->is_finishing) {
         receive_rest(t);
     } else {
@@ -280,7 +298,8 @@ static size_t uring_receive(void *transport, struct datagram **batch)
         take_completions(t);
     }
     *batch = t->batch;
-    return t->num_datagrams;
+    *num = t->num_datagrams;
+    return NTS_OK;
 }
 
 /* Most replies need no control message, and then no message header either. */
@@ -304,7 +323,7 @@ static void queue_reply(struct uring_transport *t, struct reply_slot *slot, size
     }
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS | IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_SEND, 0));
-    count(t, TRANSPORT_SENT);
+    uring_count(t, URING_SENT);
 }
 
 static void uring_send(void *transport)
@@ -331,8 +350,18 @@ static const struct send_prediction *uring_prediction(const void *transport)
     return &((const struct uring_transport *)transport)->sampler.prediction;
 }
 
+static const struct metric_row uring_events[] = {URING_EVENT_TABLE(METRIC_ROW)};
+
+_Static_assert(URING_NUM_EVENTS <= TRANSPORT_MAX_EVENTS, "each event has a counter");
+
+/* It needs no system calls of its own: its rings are made before the filter is closed. */
 const struct transport_ops transport_io_uring = {
     .name = "io_uring",
+    .is_automatic = true,
+    .binding = &udp_binding,
+    .events = uring_events,
+    .num_events = URING_NUM_EVENTS,
+    .check = host_check_io_uring,
     .open = uring_open,
     .receive = uring_receive,
     .send = uring_send,

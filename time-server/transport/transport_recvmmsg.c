@@ -1,7 +1,8 @@
 /* System calls: poll, recvmmsg, sendmmsg. For hosts and containers where io_uring is forbidden. */
-#include "time-server/transport/transport.h"
-
 #include "limit/ip_prefix.h"
+#include "time-server/transport/transports.h"
+#include "time-server/transport/tx_sampler.h"
+#include "time-server/transport/udp_binding.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,8 +13,15 @@
 /* Not a power of two apart, which would put all of a batch into a few sets of the cache. */
 #define BUFFER_LEN (REQUEST_MAX_LEN + 192)
 
+enum mmsg_event {
+#define MMSG_EVENT_ENUM(name, label, text) MMSG_##name,
+    UDP_EVENT_TABLE(MMSG_EVENT_ENUM)
+#undef MMSG_EVENT_ENUM
+        MMSG_NUM_EVENTS
+};
+
 struct mmsg_transport {
-    struct transport_counters *counters;
+    counter *events;
     struct pollfd *polled; /* the sockets, then wake_fd */
     size_t num_sockets;
     size_t next_socket;    /* whose turn it is: no socket waits behind a busy one */
@@ -39,9 +47,9 @@ struct mmsg_transport {
     uint8_t replies[TRANSPORT_BATCH][BUFFER_LEN];
 };
 
-static void count(struct mmsg_transport *t, enum transport_event event, size_t num)
+static void mmsg_count(struct mmsg_transport *t, enum mmsg_event event, size_t num)
 {
-    counter_add(&t->counters->events[event], num);
+    counter_add(&t->events[event], num);
 }
 
 static void mmsg_close(void *transport)
@@ -52,9 +60,10 @@ static void mmsg_close(void *transport)
     free(t);
 }
 
-static enum nts_status mmsg_open(void **transport, const struct transport_sockets *sockets,
-                                 struct transport_counters *counters, struct error *error)
+static enum nts_status mmsg_open(void **transport, const struct transport_part *part,
+                                 struct error *error)
 {
+    const struct udp_part *sockets = &((const struct udp_bound *)part->bound)->parts[part->worker];
     struct mmsg_transport *t = calloc(1, sizeof(*t));
     struct pollfd *polled = calloc(sockets->num + 1, sizeof(*polled));
     uint32_t *num_dropped = calloc(sockets->num, sizeof(*num_dropped));
@@ -64,7 +73,7 @@ static enum nts_status mmsg_open(void **transport, const struct transport_socket
         free(num_dropped);
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    t->counters = counters;
+    t->events = part->events;
     tx_sampler_init(&t->sampler);
     t->polled = polled;
     t->num_dropped = num_dropped;
@@ -72,7 +81,7 @@ static enum nts_status mmsg_open(void **transport, const struct transport_socket
     for (size_t i = 0; i < sockets->num; i++) {
         polled[i] = (struct pollfd){.fd = sockets->fds[i], .events = POLLIN};
     }
-    polled[sockets->num] = (struct pollfd){.fd = sockets->wake_fd, .events = POLLIN};
+    polled[sockets->num] = (struct pollfd){.fd = part->wake_fd, .events = POLLIN};
     *transport = t;
     return NTS_OK;
 }
@@ -97,12 +106,12 @@ static void take_messages(struct mmsg_transport *t, size_t socket_index, size_t 
 {
     for (size_t i = 0; i < num; i++) {
         if ((t->in[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-            count(t, TRANSPORT_TRUNCATED, 1);
+            mmsg_count(t, MMSG_TRUNCATED, 1);
             continue;
         }
         struct udp_received *received = &t->control[i].received;
         udp_control_read(received, &t->in[i].msg_hdr);
-        transport_count_drops(t->counters, &t->num_dropped[socket_index], received);
+        udp_count_drops(&t->events[MMSG_RECEIVE_DROPS], &t->num_dropped[socket_index], received);
         t->batch_message[t->num_datagrams] = i;
         t->batch[t->num_datagrams++] = (struct datagram){
             .data = t->requests[i],
@@ -145,36 +154,44 @@ static void mmsg_finish(void *transport)
     t->num_to_finish = TRANSPORT_FINISH_MAX;
 }
 
-static size_t receive_rest(struct mmsg_transport *t)
+static void receive_rest(struct mmsg_transport *t)
 {
     if (t->num_to_finish == 0) {
-        return 0;
+        return;
     }
     poll(t->polled, t->num_sockets, 0);
     receive_batch(t);
     t->num_to_finish -= t->num_datagrams < t->num_to_finish ? t->num_datagrams : t->num_to_finish;
-    return t->num_datagrams;
 }
 
-static size_t mmsg_receive(void *transport, struct datagram **batch)
+static void receive_next(struct mmsg_transport *t)
 {
-    struct mmsg_transport *t = transport;
-    *batch = t->batch;
-    t->num_datagrams = 0;
-    if (t->is_finishing) {
-        return receive_rest(t);
-    }
     if (poll(t->polled, t->num_sockets + 1, -1) <= 0) {
-        return 0;
+        return;
     }
     if (t->polled[t->num_sockets].revents != 0) {
         uint64_t wake_count;
         if (read(t->polled[t->num_sockets].fd, &wake_count, sizeof(wake_count)) < 0) {
-            return 0;
+            return;
         }
     }
     receive_batch(t);
-    return t->num_datagrams;
+}
+
+static enum nts_status mmsg_receive(void *transport, struct datagram **batch, size_t *num,
+                                    struct error *error)
+{
+    struct mmsg_transport *t = transport;
+    (void)error;
+    t->num_datagrams = 0;
+    if (t->is_finishing) {
+        receive_rest(t);
+    } else {
+        receive_next(t);
+    }
+    *batch = t->batch;
+    *num = t->num_datagrams;
+    return NTS_OK;
 }
 
 static size_t lay_out_replies(struct mmsg_transport *t)
@@ -212,10 +229,10 @@ static void mmsg_send(void *transport)
         int sent = sendmmsg(t->fd, t->out + at, (unsigned)(num - at), MSG_DONTWAIT);
         if (sent > 0) {
             at += (size_t)sent;
-            count(t, TRANSPORT_SENT, (size_t)sent);
+            mmsg_count(t, MMSG_SENT, (size_t)sent);
         } else if (errno != EINTR) {
             /* The first one failed: it is passed over, the others still have their chance. */
-            count(t, errno == EAGAIN ? TRANSPORT_SEND_DROPPED : TRANSPORT_SEND_ERRORS, 1);
+            mmsg_count(t, errno == EAGAIN ? MMSG_SEND_DROPPED : MMSG_SEND_ERRORS, 1);
             at++;
         }
     }
@@ -228,8 +245,20 @@ static const struct send_prediction *mmsg_prediction(const void *transport)
     return &((const struct mmsg_transport *)transport)->sampler.prediction;
 }
 
+static const struct metric_row mmsg_events[] = {UDP_EVENT_TABLE(METRIC_ROW)};
+
+_Static_assert(MMSG_NUM_EVENTS <= TRANSPORT_MAX_EVENTS, "each event has a counter");
+
+/* It sends with calls that name look-ups need too. */
+static const struct syscall_row mmsg_syscalls[] = {{.name = "recvmmsg"}};
+
 const struct transport_ops transport_recvmmsg = {
     .name = "recvmmsg",
+    .is_automatic = true,
+    .binding = &udp_binding,
+    .events = mmsg_events,
+    .num_events = MMSG_NUM_EVENTS,
+    .syscalls = {mmsg_syscalls, sizeof(mmsg_syscalls) / sizeof(mmsg_syscalls[0])},
     .open = mmsg_open,
     .receive = mmsg_receive,
     .send = mmsg_send,
