@@ -2,12 +2,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define MAX_OPERATIONS 16
+#define PAUSE_MS       1
 
 enum nts_status ring_open(struct io_uring *ring, unsigned num_sqes, unsigned num_cqes,
                           struct error *error)
@@ -89,11 +91,37 @@ void ring_close(struct io_uring *ring)
     io_uring_queue_exit(ring);
 }
 
+enum nts_status ring_submitted(int result, struct error *error)
+{
+    if (result >= 0 || result == -ETIME || result == -EINTR || ring_is_refusal(result)) {
+        return NTS_OK;
+    }
+    return error_set(error, NTS_ERR_SYSTEM, "io_uring failed: %s", strerror(-result));
+}
+
+bool ring_is_refusal(int result)
+{
+    return result == -EAGAIN || result == -EBUSY;
+}
+
+void ring_pause(void)
+{
+    poll(NULL, 0, PAUSE_MS);
+}
+
 struct io_uring_sqe *ring_sqe(struct io_uring *ring)
 {
+    static _Thread_local struct io_uring_sqe nowhere;
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
     while (sqe == NULL) {
-        io_uring_submit(ring);
+        struct error error;
+        int result = io_uring_submit(ring);
+        if (ring_submitted(result, &error) != NTS_OK) {
+            return &nowhere;
+        }
+        if (ring_is_refusal(result)) {
+            ring_pause();
+        }
         sqe = io_uring_get_sqe(ring);
     }
     return sqe;

@@ -6,6 +6,7 @@
 #include "base/status.h"
 
 #include <liburing.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +33,21 @@ NTS_MUST_CHECK enum nts_status ring_enable(struct io_uring *ring, const uint8_t 
 /* ring_close ends it. */
 void ring_close(struct io_uring *ring);
 
-/* ring_sqe returns a submission entry, submitting what is queued if there is none left. */
+/* ring_submitted judges what liburing has returned of a submission: NTS_OK also where it is to be
+ * repeated (interrupted, timed out, or ring_is_refusal); NTS_ERR_SYSTEM with a text if the ring has
+ * failed for good. */
+NTS_MUST_CHECK enum nts_status ring_submitted(int result, struct error *error);
+
+/* ring_is_refusal tells whether the kernel took nothing for the moment: it is short of memory, or
+ * completions are to be taken first. To ask again at once would only cost time. */
+bool ring_is_refusal(int result);
+
+/* ring_pause waits for a moment after a refusal. */
+void ring_pause(void);
+
+/* ring_sqe returns a submission entry, submitting what is queued if there is none left; it pauses
+ * while the kernel refuses that. If the ring has failed for good, the entry goes nowhere, and the
+ * owner's next submission returns the error. */
 struct io_uring_sqe *ring_sqe(struct io_uring *ring);
 
 /* Completions carry what they are and whom they are for: a tag of the owner's and an index. */

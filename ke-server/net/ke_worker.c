@@ -243,20 +243,13 @@ static int64_t next_deadline(const struct ke_worker *worker)
     return nearest_ns;
 }
 
-/* What the ring says of a submission. */
-static enum nts_status submitted(int result, struct error *error)
+/* A refusal is followed by a pause: there may be nothing else to do meanwhile. */
+static enum nts_status submitted(struct ke_worker *worker, int result, struct error *error)
 {
-    switch (-result) {
-    case ETIME:
-    case EINTR:
-    case EAGAIN: /* short of memory, or completions to be taken first */
-    case EBUSY:
-        return NTS_OK;
-    default:
-        return result >= 0
-                   ? NTS_OK
-                   : error_set(error, NTS_ERR_SYSTEM, "io_uring failed: %s", strerror(-result));
+    if (ring_is_refusal(result) && io_uring_cq_ready(&worker->ring) == 0) {
+        ring_pause();
     }
+    return ring_submitted(result, error);
 }
 
 /* Submits what is queued and waits for a completion or the nearest deadline; not at all while
@@ -264,7 +257,7 @@ static enum nts_status submitted(int result, struct error *error)
 static enum nts_status wait_for_work(struct ke_worker *worker, struct error *error)
 {
     if (connection_is_waiting(&worker->connections)) {
-        return submitted(io_uring_submit_and_get_events(&worker->ring), error);
+        return submitted(worker, io_uring_submit_and_get_events(&worker->ring), error);
     }
     struct io_uring_cqe *cqe;
     struct __kernel_timespec timeout = {0};
@@ -276,7 +269,7 @@ static enum nts_status wait_for_work(struct ke_worker *worker, struct error *err
     }
     int result = io_uring_submit_and_wait_timeout(&worker->ring, &cqe, 1,
                                                   deadline_ns != INT64_MAX ? &timeout : NULL, NULL);
-    return submitted(result, error);
+    return submitted(worker, result, error);
 }
 
 static bool is_finished(const struct ke_worker *worker)

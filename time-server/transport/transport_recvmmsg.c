@@ -20,15 +20,22 @@ enum mmsg_event {
         MMSG_NUM_EVENTS
 };
 
+struct mmsg_socket {
+    int fd;
+    uint32_t num_dropped; /* as the kernel reported last */
+    int64_t resume_at_ns; /* receiving pauses until then; 0: it does not */
+};
+
 struct mmsg_transport {
     counter *events;
-    struct pollfd *polled; /* the sockets, then wake_fd */
+    struct pollfd *polled; /* the sockets, then wake_fd; -1 for a socket that pauses */
+    struct mmsg_socket *sockets;
     size_t num_sockets;
-    size_t next_socket;    /* whose turn it is: no socket waits behind a busy one */
-    int fd;                /* the socket that the batch came from */
-    uint32_t *num_dropped; /* one per socket: as the kernel said last */
+    size_t num_paused;
+    size_t next_socket; /* whose turn it is: no socket waits behind a busy one */
+    int fd;             /* the socket that the batch came from */
     bool is_finishing;
-    size_t num_to_finish; /* datagrams, when finishing */
+    size_t num_to_finish; /* messages, when finishing */
     struct tx_sampler sampler;
     size_t num_datagrams;
     struct datagram batch[TRANSPORT_BATCH];
@@ -56,7 +63,7 @@ static void mmsg_close(void *transport)
 {
     struct mmsg_transport *t = transport;
     free(t->polled);
-    free(t->num_dropped);
+    free(t->sockets);
     free(t);
 }
 
@@ -66,20 +73,21 @@ static enum nts_status mmsg_open(void **transport, const struct transport_part *
     const struct udp_part *sockets = &((const struct udp_bound *)part->bound)->parts[part->worker];
     struct mmsg_transport *t = calloc(1, sizeof(*t));
     struct pollfd *polled = calloc(sockets->num + 1, sizeof(*polled));
-    uint32_t *num_dropped = calloc(sockets->num, sizeof(*num_dropped));
-    if (t == NULL || polled == NULL || num_dropped == NULL) {
+    struct mmsg_socket *own = calloc(sockets->num, sizeof(*own));
+    if (t == NULL || polled == NULL || own == NULL) {
         free(t);
         free(polled);
-        free(num_dropped);
+        free(own);
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
     t->events = part->events;
     tx_sampler_init(&t->sampler);
     t->polled = polled;
-    t->num_dropped = num_dropped;
+    t->sockets = own;
     t->num_sockets = sockets->num;
     for (size_t i = 0; i < sockets->num; i++) {
-        polled[i] = (struct pollfd){.fd = sockets->fds[i], .events = POLLIN};
+        own[i].fd = sockets->fds[i];
+        polled[i] = (struct pollfd){.fd = own[i].fd, .events = POLLIN};
     }
     polled[sockets->num] = (struct pollfd){.fd = part->wake_fd, .events = POLLIN};
     *transport = t;
@@ -111,7 +119,8 @@ static void take_messages(struct mmsg_transport *t, size_t socket_index, size_t 
         }
         struct udp_received *received = &t->control[i].received;
         udp_control_read(received, &t->in[i].msg_hdr);
-        udp_count_drops(&t->events[MMSG_RECEIVE_DROPS], &t->num_dropped[socket_index], received);
+        udp_count_drops(&t->events[MMSG_RECEIVE_DROPS], &t->sockets[socket_index].num_dropped,
+                        received);
         t->batch_message[t->num_datagrams] = i;
         t->batch[t->num_datagrams++] = (struct datagram){
             .data = t->requests[i],
@@ -123,28 +132,66 @@ static void take_messages(struct mmsg_transport *t, size_t socket_index, size_t 
     }
 }
 
-/* Takes a batch from the next socket that is ready and has one. */
-static void receive_batch(struct mmsg_transport *t)
+static void pause_socket(struct mmsg_transport *t, size_t at)
 {
+    mmsg_count(t, MMSG_RECEIVE_ERRORS, 1);
+    t->sockets[at].resume_at_ns = mono_time_ns() + UDP_PAUSE_NS;
+    t->polled[at].fd = -1;
+    t->num_paused++;
+}
+
+/* Polls the sockets again whose pause is over, and returns when the next one ends. */
+static int64_t resume_sockets(struct mmsg_transport *t, int64_t now_ns)
+{
+    int64_t next_ns = INT64_MAX;
     for (size_t i = 0; i < t->num_sockets; i++) {
+        int64_t resume_at_ns = t->sockets[i].resume_at_ns;
+        if (resume_at_ns != 0 && resume_at_ns <= now_ns) {
+            t->sockets[i].resume_at_ns = 0;
+            t->polled[i].fd = t->sockets[i].fd;
+            t->num_paused--;
+        } else if (resume_at_ns != 0 && resume_at_ns < next_ns) {
+            next_ns = resume_at_ns;
+        }
+    }
+    return next_ns;
+}
+
+/* Takes a batch from the next socket that is ready and has one. Returns how many messages it took,
+ * datagrams that are too long among them. */
+static size_t receive_batch(struct mmsg_transport *t)
+{
+    size_t num_taken = 0;
+    for (size_t i = 0; i < t->num_sockets && t->num_datagrams == 0; i++) {
         size_t at = (t->next_socket + i) % t->num_sockets;
         if (t->polled[at].revents == 0) {
             continue;
         }
         if ((t->polled[at].revents & POLLERR) != 0) {
             int64_t unused_ns; /* a transmit timestamp that came late: or poll would not wait */
-            udp_socket_tx_time(t->polled[at].fd, &unused_ns);
+            udp_socket_tx_time(t->sockets[at].fd, &unused_ns);
         }
-        t->fd = t->polled[at].fd;
+        t->fd = t->sockets[at].fd;
         int num = receive_from(t, t->fd);
         if (num > 0) {
             take_messages(t, at, (size_t)num);
             t->next_socket = (at + 1) % t->num_sockets;
-            if (t->num_datagrams > 0) {
-                break;
-            }
+            num_taken += (size_t)num;
+        } else if (num < 0 && errno != EAGAIN && errno != EINTR) {
+            pause_socket(t, at);
         }
     }
+    return num_taken;
+}
+
+/* Waits for `timeout_ms`, -1 without a limit. */
+static enum nts_status poll_all(struct mmsg_transport *t, int timeout_ms, struct error *error)
+{
+    int num;
+    do {
+        num = poll(t->polled, t->num_sockets + 1, timeout_ms);
+    } while (num < 0 && errno == EINTR);
+    return num >= 0 ? NTS_OK : error_set(error, NTS_ERR_SYSTEM, "poll failed: %s", strerror(errno));
 }
 
 static void mmsg_finish(void *transport)
@@ -152,46 +199,56 @@ static void mmsg_finish(void *transport)
     struct mmsg_transport *t = transport;
     t->is_finishing = true;
     t->num_to_finish = TRANSPORT_FINISH_MAX;
+    resume_sockets(t, INT64_MAX - 1); /* a last try */
 }
 
-static void receive_rest(struct mmsg_transport *t)
+/* Until there is a datagram that can be answered, or nothing is left. */
+static enum nts_status receive_rest(struct mmsg_transport *t, struct error *error)
 {
-    if (t->num_to_finish == 0) {
-        return;
+    size_t num_taken = 1;
+    while (t->num_to_finish > 0 && t->num_datagrams == 0 && num_taken > 0) {
+        enum nts_status status = poll_all(t, 0, error);
+        if (status != NTS_OK) {
+            return status;
+        }
+        num_taken = receive_batch(t);
+        t->num_to_finish -= num_taken < t->num_to_finish ? num_taken : t->num_to_finish;
     }
-    poll(t->polled, t->num_sockets, 0);
-    receive_batch(t);
-    t->num_to_finish -= t->num_datagrams < t->num_to_finish ? t->num_datagrams : t->num_to_finish;
+    return NTS_OK;
 }
 
-static void receive_next(struct mmsg_transport *t)
+static enum nts_status receive_next(struct mmsg_transport *t, struct error *error)
 {
-    if (poll(t->polled, t->num_sockets + 1, -1) <= 0) {
-        return;
+    int timeout_ms = -1;
+    if (t->num_paused > 0) {
+        int64_t now_ns = mono_time_ns();
+        int64_t next_ns = resume_sockets(t, now_ns);
+        timeout_ms = next_ns == INT64_MAX ? -1 : (int)((next_ns - now_ns) / NS_PER_MS) + 1;
+    }
+    enum nts_status status = poll_all(t, timeout_ms, error);
+    if (status != NTS_OK) {
+        return status;
     }
     if (t->polled[t->num_sockets].revents != 0) {
         uint64_t wake_count;
-        if (read(t->polled[t->num_sockets].fd, &wake_count, sizeof(wake_count)) < 0) {
-            return;
+        if (read(t->polled[t->num_sockets].fd, &wake_count, sizeof(wake_count)) < 0 &&
+            errno != EAGAIN && errno != EINTR) {
+            return error_set(error, NTS_ERR_SYSTEM, "cannot read a wake-up: %s", strerror(errno));
         }
     }
     receive_batch(t);
+    return NTS_OK;
 }
 
 static enum nts_status mmsg_receive(void *transport, struct datagram **batch, size_t *num,
                                     struct error *error)
 {
     struct mmsg_transport *t = transport;
-    (void)error;
     t->num_datagrams = 0;
-    if (t->is_finishing) {
-        receive_rest(t);
-    } else {
-        receive_next(t);
-    }
+    enum nts_status status = t->is_finishing ? receive_rest(t, error) : receive_next(t, error);
     *batch = t->batch;
     *num = t->num_datagrams;
-    return NTS_OK;
+    return status;
 }
 
 static size_t lay_out_replies(struct mmsg_transport *t)

@@ -3,6 +3,7 @@
 #ifndef NTS_TIME_UDP_BINDING_H
 #define NTS_TIME_UDP_BINDING_H
 
+#include "base/clock_time.h"
 #include "time-server/transport/transport.h"
 #include "time-server/transport/udp_socket.h"
 
@@ -27,9 +28,13 @@ struct udp_bound {
     X(RECEIVE_DROPS, "receive_drops", "datagrams that the kernel dropped: receive buffer full")    \
     X(TRUNCATED, "received_too_long",                                                              \
       "datagrams dropped because they are longer than any request")                                \
+    X(RECEIVE_ERRORS, "receive_errors", "receives that failed; the socket then pauses")            \
     X(SENT, "sent", "datagrams given to the kernel to send")                                       \
     X(SEND_DROPPED, "send_dropped", "replies dropped because the send buffer was full")            \
     X(SEND_ERRORS, "send_errors", "replies that the kernel refused to send")
+
+/* A socket whose receive fails is left alone for so long: the error may stay. */
+#define UDP_PAUSE_NS (100 * NS_PER_MS)
 
 /* udp_count_drops counts what the kernel has dropped at a socket since `*seen`, which is what it
  * had reported last. It reports with the next datagram that fits. */
