@@ -2,9 +2,9 @@
 
 #include "base/clock_time.h"
 #include "log/log.h"
-#include "time-server/config/time_check.h"
 #include "time-server/config/time_settings.h"
 #include "time-server/metrics/time_metrics.h"
+#include "time-server/time_check.h"
 #include "time-server/time_state.h"
 #include "time-server/time_syscalls.h"
 

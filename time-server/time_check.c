@@ -1,4 +1,4 @@
-#include "time-server/config/time_check.h"
+#include "time-server/time_check.h"
 
 #include "base/clock_time.h"
 #include "metrics/metrics_server.h"
