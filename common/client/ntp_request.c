@@ -1,6 +1,5 @@
 #include "client/ntp_request.h"
 
-#include <assert.h>
 #include <openssl/rand.h>
 #include <string.h>
 
@@ -74,7 +73,9 @@ enum nts_status ntp_request_build(struct ntp_request *request)
         }
         const struct aead_algorithm *aead = request->keys->aead;
         size_t nonce_len = request->nonce_len != 0 ? request->nonce_len : aead->nonce_len;
-        assert(nonce_len <= sizeof(request->nonce));
+        if (nonce_len > sizeof(request->nonce)) {
+            return NTS_ERR_NO_SPACE;
+        }
         ntp_authenticator_write(&w, request->keys, request->nonce, nonce_len, NULL, 0,
                                 padding_after_nonce(aead, nonce_len));
     }

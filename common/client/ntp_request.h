@@ -37,7 +37,8 @@ struct ntp_request {
 /* ntp_request_randomise fills transmit_time, unique_id and nonce. */
 void ntp_request_randomise(struct ntp_request *request);
 
-/* ntp_request_build lays the packet out and seals it. NTS_ERR_NO_SPACE if it does not fit. */
+/* ntp_request_build lays the packet out and seals it. NTS_ERR_NO_SPACE if it does not fit, or the
+ * nonce would be longer than NTP_CLIENT_MAX_NONCE. */
 NTS_MUST_CHECK enum nts_status ntp_request_build(struct ntp_request *request);
 
 /* ntp_authenticator_write ends a request: it seals `plaintext` under C2S, with everything that the

@@ -38,6 +38,9 @@ static enum nts_status gcm_siv_run(const struct aead_job *job, const EVP_AEAD_CT
 static enum nts_status expanded_run(const struct aead_job *job, bool seal)
 {
     const struct aead_expanded *expanded = job->expanded;
+    if (job->ad_len > 0) {
+        return NTS_ERR_INTERNAL; /* a key that omits it would leave it unauthenticated */
+    }
     return expanded->aead->id == AEAD_AES_128_GCM_SIV
                ? gcm_siv_run(job, &expanded->boringssl.gcm_siv, seal)
                : siv_run(job, &expanded->boringssl.siv, expanded->omits_ad, seal);

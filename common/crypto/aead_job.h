@@ -50,7 +50,7 @@ struct aead_expanded {
 struct aead_job {
     const struct aead_algorithm *aead;
     const uint8_t *key;                   /* aead->key_len octets; unused with `expanded` */
-    const struct aead_expanded *expanded; /* of `aead`, or NULL; takes no associated data */
+    const struct aead_expanded *expanded; /* of `aead`, or NULL; ad_len has to be zero with it */
     uint8_t *out;
     const uint8_t *nonce;
     size_t nonce_len;
@@ -58,7 +58,9 @@ struct aead_job {
     size_t ad_len;
     const uint8_t *in;
     size_t in_len;
-    enum nts_status status; /* set by the batch: NTS_OK, or NTS_ERR_FORGED when opening */
+    /* Set by the batch: NTS_OK, NTS_ERR_FORGED when opening, or NTS_ERR_INTERNAL: associated data
+     * with `expanded`, which would not be authenticated, or no memory. */
+    enum nts_status status;
 };
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/cursor.h"
 #include "keys/cookie.h"
 #include "support/aead_agreement.h"
+#include "support/aead_paths.h"
 #include "support/octets.h"
 
 static struct agreement_job batch[AGREEMENT_MAX_JOBS];
@@ -57,6 +58,43 @@ Test(aead_paths, agree_on_every_length)
         }
         cr_assert(agreement_holds(batch, 64), "AEAD %u, long ones", ids[id]);
     }
+}
+
+/* A master key authenticates no associated data: a job that has some fails, on every path, and the
+ * jobs beside it do not. */
+static void expanded_keys_take_no_ad(void)
+{
+    static const uint16_t ids[] = {AEAD_AES_SIV_CMAC_256, AEAD_AES_128_GCM_SIV};
+    static const uint8_t octets[64] = {1, 2, 3};
+    for (size_t id = 0; id < 2; id++) {
+        struct aead_expanded expanded;
+        struct aead_job jobs[2];
+        uint8_t out[2][64] = {{0}};
+        const uint8_t nothing[64] = {0};
+        const struct aead_algorithm *aead = aead_find(ids[id]);
+        cr_assert(aead_expand(&expanded, aead, octets, false));
+        for (size_t i = 0; i < 2; i++) {
+            jobs[i] = (struct aead_job){.aead = aead,
+                                        .expanded = &expanded,
+                                        .out = out[i],
+                                        .nonce = octets,
+                                        .nonce_len = aead->nonce_len,
+                                        .ad = octets,
+                                        .ad_len = i,
+                                        .in = octets,
+                                        .in_len = 32};
+        }
+        aead_seal_batch(jobs, 2);
+        cr_expect_eq(jobs[0].status, NTS_OK);
+        cr_expect_eq(jobs[1].status, NTS_ERR_INTERNAL);
+        cr_expect_arr_eq(out[1], nothing, sizeof(nothing));
+        aead_expanded_cleanup(&expanded);
+    }
+}
+
+Test(aead_paths, an_expanded_key_takes_no_associated_data)
+{
+    for_every_aead_path(expanded_keys_take_no_ad);
 }
 
 Test(aead_paths, the_last_one_present_is_chosen)

@@ -82,6 +82,15 @@ Test(keyring, finds_every_key_and_no_other)
     snapshot_unref(&ring->snapshot);
 }
 
+Test(keyring, refuses_more_keys_than_there_is_room_for)
+{
+    static struct master_key_spec specs[KEYRING_MAX_KEYS + 1];
+    for (uint32_t i = 0; i <= KEYRING_MAX_KEYS; i++) {
+        specs[i] = spec_of(i, KEY_LAYOUT_CHRONY_SIV, NOW_S, NOW_S + 1);
+    }
+    cr_assert_null(keyring_create(1, specs, KEYRING_MAX_KEYS + 1));
+}
+
 Test(keyring, tells_how_a_key_stands_to_the_active_one)
 {
     const struct master_key_spec specs[] = {

@@ -141,6 +141,16 @@ Test(ntp_request, pads_a_short_nonce_to_what_the_server_requires)
     cr_assert_arr_eq(v.request.packet + v.request.len - len, expected, len);
 }
 
+Test(ntp_request, takes_no_nonce_that_is_longer_than_its_room)
+{
+    struct vector v;
+    vector_init(&v, 15);
+    v.request.nonce_len = NTP_CLIENT_MAX_NONCE;
+    cr_assert_eq(ntp_request_build(&v.request), NTS_OK);
+    v.request.nonce_len = NTP_CLIENT_MAX_NONCE + 4;
+    cr_assert_eq(ntp_request_build(&v.request), NTS_ERR_NO_SPACE);
+}
+
 Test(ntp_request, builds_the_request_of_the_vector_for_aead_30)
 {
     struct vector v;
