@@ -189,8 +189,8 @@ static void time_count_held_off(const struct server_host *host, uint64_t *over_b
 {
     struct time_sums sums;
     time_workers_sum(&time_state_of(host)->workers, &sums);
-    *over_budget = sums.by_cause[NTS_ERR_RATE_LIMITED];
-    *refused = sums.by_cause[NTS_ERR_SOURCE_REFUSED];
+    *over_budget = sums.by_cause[ANSWER_CAUSE_RATE_LIMITED];
+    *refused = sums.by_cause[ANSWER_CAUSE_SOURCE_REFUSED];
 }
 
 static bool time_is_fit(const struct server_host *host)

@@ -143,7 +143,7 @@ void time_workers_sum(const struct time_workers *workers, struct time_sums *sums
         const struct time_worker *worker = &workers->items[i];
         const struct answer_counters *answers = answer_engine_counters(worker->engine);
         counters_sum(sums->events, answers->events, ANSWER_NUM_EVENTS);
-        counters_sum(sums->by_cause, answers->by_cause, NTS_NUM_STATUS);
+        counters_sum(sums->by_cause, answers->by_cause, ANSWER_NUM_CAUSES);
         counters_sum(sums->opened_by_age, answers->opened_by_age, KEY_NUM_AGES);
         counters_sum(sums->answered_by_aead, answers->answered_by_aead, AEAD_NUM_ALGORITHMS);
         counters_sum(sums->batch_sizes, answers->batch_sizes, ANSWER_NUM_BATCH_SIZES);

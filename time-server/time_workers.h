@@ -59,7 +59,7 @@ bool time_workers_set_receive_buffer(struct time_workers *workers, int64_t recei
 /* The counters of all workers together. */
 struct time_sums {
     uint64_t events[ANSWER_NUM_EVENTS];
-    uint64_t by_cause[NTS_NUM_STATUS];
+    uint64_t by_cause[ANSWER_NUM_CAUSES];
     uint64_t opened_by_age[KEY_NUM_AGES];
     uint64_t answered_by_aead[AEAD_NUM_ALGORITHMS];
     uint64_t batch_sizes[ANSWER_NUM_BATCH_SIZES + 1]; /* none is larger than the last */

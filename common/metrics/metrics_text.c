@@ -308,13 +308,8 @@ void metrics_counters_by(struct metrics_page *page, const char *name, const char
 }
 
 void metrics_counters_by_status(struct metrics_page *page, const char *name, const char *help,
-                                const char *label_name, enum nts_status first,
-                                const uint64_t values[NTS_NUM_STATUS])
+                                const char *label_name, const struct status_set *set,
+                                const uint64_t *values)
 {
-    const char *labels[NTS_NUM_STATUS];
-    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
-        labels[i] = status_label((enum nts_status)i);
-    }
-    metrics_counters_by(page, name, help, label_name, labels + first, values + first,
-                        (size_t)NTS_NUM_STATUS - first);
+    metrics_counters_by(page, name, help, label_name, set->labels, values, set->num);
 }

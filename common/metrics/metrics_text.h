@@ -4,7 +4,7 @@
 #ifndef NTS_METRICS_TEXT_H
 #define NTS_METRICS_TEXT_H
 
-#include "base/status.h"
+#include "base/status_set.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -102,9 +102,9 @@ void metrics_counters_by(struct metrics_page *page, const char *name, const char
                          const char *label_name, const char *const *label_values,
                          const uint64_t *values, size_t num);
 
-/* metrics_counters_by_status does so for every enum nts_status, from `first` on. */
+/* metrics_counters_by_status does so for the statuses of a set: `values` has set->num of them. */
 void metrics_counters_by_status(struct metrics_page *page, const char *name, const char *help,
-                                const char *label_name, enum nts_status first,
-                                const uint64_t values[NTS_NUM_STATUS]);
+                                const char *label_name, const struct status_set *set,
+                                const uint64_t *values);
 
 #endif

@@ -8,6 +8,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static const char *const load_labels[] = {"ok", KEYRING_LOAD_TABLE(STATUS_SET_LABEL)};
+
+static const uint8_t load_places[NTS_NUM_STATUS] = {[NTS_OK] = KEYRING_LOAD_OK + 1,
+#define LOAD_PLACE(name, label, text) [NTS_ERR_##name] = KEYRING_LOAD_##name + 1,
+                                                    KEYRING_LOAD_TABLE(LOAD_PLACE)
+#undef LOAD_PLACE
+};
+
+const struct status_set keyring_loads = {KEYRING_NUM_LOADS, load_labels, load_places};
+
 static int64_t now_s(void)
 {
     return real_time_ns() / NS_PER_S;
@@ -37,7 +47,7 @@ static enum nts_status load(struct keyring_service *service, struct error *error
 {
     struct keyring *fresh;
     enum nts_status status = keyring_watch_load(&service->watch, &fresh, error);
-    service->report.loads[status]++;
+    service->report.loads[status_place(&keyring_loads, status)]++;
     if (status != NTS_OK) {
         return status;
     }
@@ -142,12 +152,9 @@ void keyring_service_log_loaded(const struct keyring_service *service)
 
 void keyring_service_log_status(const struct keyring_service *service)
 {
-    const char *labels[NTS_NUM_STATUS];
-    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
-        labels[i] = status_label((enum nts_status)i);
-    }
     log_state(service, "keyring.status");
-    log_counters("counters.keyring_loads", labels, service->report.loads, NTS_NUM_STATUS);
+    log_counters("counters.keyring_loads", keyring_loads.labels, service->report.loads,
+                 keyring_loads.num);
 }
 
 static void log_active_key(struct keyring_service *service, const struct keyring_state *state)

@@ -5,11 +5,29 @@
 #define NTS_SERVICE_KEYRING_SERVICE_H
 
 #include "base/counter.h"
+#include "base/status_set.h"
 #include "service/keyring_options.h"
 #include "service/keyring_watch.h"
 
 /* How often a warning is repeated while its cause lasts. */
 #define KEYRING_WARN_AGAIN_S 3600
+
+/* What a load of the keyring's file comes to: OK first. */
+#define KEYRING_LOAD_TABLE(X)                                                                      \
+    NTS_STATUS_FILE_TABLE(X)                                                                       \
+    NTS_STATUS_KEYRING_TABLE(X)                                                                    \
+    NTS_STATUS_MEMORY_TABLE(X)                                                                     \
+    NTS_STATUS_INTERNAL_TABLE(X)
+
+enum keyring_load {
+    KEYRING_LOAD_OK,
+#define KEYRING_LOAD_ENUM(name, label, text) KEYRING_LOAD_##name,
+    KEYRING_LOAD_TABLE(KEYRING_LOAD_ENUM)
+#undef KEYRING_LOAD_ENUM
+        KEYRING_NUM_LOADS
+};
+
+extern const struct status_set keyring_loads;
 
 /* What others may know of the keyring: no key, and all times since 1970: it does not age. */
 struct keyring_report {
@@ -19,8 +37,8 @@ struct keyring_report {
     bool has_next;
     int64_t active_since_s;
     int64_t next_activation_s;
-    int64_t last_expiry_s;          /* of the last key that opens; meaningless without keys */
-    uint64_t loads[NTS_NUM_STATUS]; /* of the file, by result */
+    int64_t last_expiry_s;             /* of the last key that opens; meaningless without keys */
+    uint64_t loads[KEYRING_NUM_LOADS]; /* of the file, by result */
 };
 
 struct keyring_service {

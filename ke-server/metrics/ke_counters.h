@@ -1,10 +1,10 @@
-/* What a worker of nts-ke-server counts: events, and one counter per status that a session can end
+/* What a worker of nts-ke-server counts: events, and one counter per result that a session can end
  * with, beside what handshakes and responses agreed on. One writer each, any number of readers. */
 #ifndef NTS_KE_COUNTERS_H
 #define NTS_KE_COUNTERS_H
 
 #include "base/counter.h"
-#include "base/status.h"
+#include "base/status_set.h"
 #include "crypto/aead.h"
 #include "ke-server/metrics/handshake_counters.h"
 
@@ -32,8 +32,25 @@ enum ke_event {
         KE_NUM_EVENTS
 };
 
-/* The events, then the statuses. */
-#define KE_NUM_COUNTERS (KE_NUM_EVENTS + NTS_NUM_STATUS)
+/* What a session comes to: OK first. */
+#define KE_RESULT_TABLE(X)                                                                         \
+    NTS_STATUS_SESSION_TABLE(X)                                                                    \
+    NTS_STATUS_SYSTEM_TABLE(X)                                                                     \
+    NTS_STATUS_MEMORY_TABLE(X)                                                                     \
+    NTS_STATUS_INTERNAL_TABLE(X)
+
+enum ke_result {
+    KE_RESULT_OK,
+#define KE_RESULT_ENUM(name, label, text) KE_RESULT_##name,
+    KE_RESULT_TABLE(KE_RESULT_ENUM)
+#undef KE_RESULT_ENUM
+        KE_NUM_RESULTS
+};
+
+extern const struct status_set ke_results;
+
+/* The events, then the results. */
+#define KE_NUM_COUNTERS (KE_NUM_EVENTS + KE_NUM_RESULTS)
 
 struct ke_counters {
     counter values[KE_NUM_COUNTERS];
@@ -48,7 +65,7 @@ static inline void count_event(struct ke_counters *counters, enum ke_event event
 
 static inline void count_status(struct ke_counters *counters, enum nts_status status)
 {
-    counter_add(&counters->values[KE_NUM_EVENTS + status], 1);
+    counter_add(&counters->values[KE_NUM_EVENTS + status_place(&ke_results, status)], 1);
 }
 
 /* ke_counters_sum adds one worker's counters to `sums`. */

@@ -59,7 +59,7 @@ static void write_counters(struct metrics_page *page, const struct ke_sums *sums
     metrics_counters(page, "nts_ke", events, sums->values, KE_NUM_EVENTS);
     metrics_counters_by_status(page, "nts_ke_sessions",
                                "Sessions that ended, by result: ok, or why they failed", "result",
-                               NTS_OK, sums->values + KE_NUM_EVENTS);
+                               &ke_results, sums->values + KE_NUM_EVENTS);
     metrics_counters_by(page, "nts_ke_aead_responses",
                         "Responses with cookies, by the AEAD algorithm agreed on", "aead", aeads,
                         sums->by_aead, AEAD_NUM_ALGORITHMS);
@@ -90,6 +90,6 @@ void ke_metrics_write(struct metrics_page *page, const struct server_host *host,
                   (double)own->certificate_not_after_s);
     metrics_counters_by_status(page, "nts_ke_certificate_loads",
                                "Loads of certificates, by result: ok, or why they were refused",
-                               "result", NTS_OK, own->certificate_loads);
+                               "result", &certificate_loads, own->certificate_loads);
     watch_metrics_write(page, &ke_state_of(host)->watch);
 }

@@ -3,13 +3,14 @@
 #define NTS_KE_METRICS_H
 
 #include "ke-server/metrics/ke_counters.h"
+#include "ke-server/tls/certificate_service.h"
 #include "service/server_host.h"
 
 /* What the control thread tells the metrics thread. */
 struct ke_report {
     struct host_report host;         /* first member */
     int64_t certificate_not_after_s; /* of the first to expire */
-    uint64_t certificate_loads[NTS_NUM_STATUS];
+    uint64_t certificate_loads[CERTIFICATE_NUM_LOADS];
 };
 
 /* The counters of all workers together. */

@@ -9,6 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *const load_labels[] = {"ok", CERTIFICATE_LOAD_TABLE(STATUS_SET_LABEL)};
+
+static const uint8_t load_places[NTS_NUM_STATUS] = {[NTS_OK] = CERTIFICATE_LOAD_OK + 1,
+#define LOAD_PLACE(name, label, text) [NTS_ERR_##name] = CERTIFICATE_LOAD_##name + 1,
+                                                    CERTIFICATE_LOAD_TABLE(LOAD_PLACE)
+#undef LOAD_PLACE
+};
+
+const struct status_set certificate_loads = {CERTIFICATE_NUM_LOADS, load_labels, load_places};
+
 static int64_t now_s(void)
 {
     return real_time_ns() / NS_PER_S;
@@ -117,7 +127,7 @@ enum nts_status certificate_service_open(struct certificate_service *service,
     for (size_t i = 0; i < num; i++) {
         mark_seen(service, i);
     }
-    service->loads[NTS_OK] = num;
+    service->loads[CERTIFICATE_LOAD_OK] = num;
     return NTS_OK;
 }
 
@@ -136,10 +146,10 @@ enum nts_status certificate_service_reload(struct certificate_service *service,
     struct certificate_service fresh = {0};
     enum nts_status status = certificate_service_open(&fresh, files, num, error);
     if (status != NTS_OK) {
-        service->loads[status]++;
+        service->loads[status_place(&certificate_loads, status)]++;
         return status;
     }
-    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
+    for (size_t i = 0; i < CERTIFICATE_NUM_LOADS; i++) {
         fresh.loads[i] += service->loads[i];
     }
     certificate_service_close(service);
@@ -178,7 +188,7 @@ static void refuse(struct certificate_service *service, struct certificate_pair 
         return;
     }
     pair->refused = *error;
-    service->loads[status]++;
+    service->loads[status_place(&certificate_loads, status)]++;
     log_error("certificate.refused", "file=\"%s\" cause=%s kept=true reason=\"%s\"",
               pair->files.certificate, status_label(status), error->text);
 }
@@ -194,7 +204,7 @@ static bool renew(struct certificate_service *service, size_t index, int64_t now
         pair->is_news = true;
         pair->refused.text[0] = '\0';
         pair->said_near_end_s = 0;
-        service->loads[NTS_OK]++;
+        service->loads[CERTIFICATE_LOAD_OK]++;
         return true;
     }
     if (now_ns - pair->changed_at_ns < CERTIFICATE_PATIENCE_MS * NS_PER_MS) {
@@ -299,12 +309,9 @@ void certificate_service_warn_if_unreadable(const struct certificate_service *se
 
 void certificate_service_log_status(const struct certificate_service *service)
 {
-    const char *labels[NTS_NUM_STATUS];
     char not_after[RFC3339_LEN + 1];
-    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
-        labels[i] = status_label((enum nts_status)i);
-    }
     rfc3339_format(not_after, tls_contexts_first_not_after_s(service->contexts));
     log_info("certificate.status", "certificates=%zu first_not_after=%s", service->num, not_after);
-    log_counters("counters.certificate_loads", labels, service->loads, NTS_NUM_STATUS);
+    log_counters("counters.certificate_loads", certificate_loads.labels, service->loads,
+                 certificate_loads.num);
 }

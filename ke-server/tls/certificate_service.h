@@ -6,6 +6,7 @@
 #ifndef NTS_KE_CERTIFICATE_SERVICE_H
 #define NTS_KE_CERTIFICATE_SERVICE_H
 
+#include "base/status_set.h"
 #include "ke-server/tls/tls_context.h"
 #include "process/file_watch.h"
 
@@ -33,13 +34,31 @@ struct certificate_pair {
     int64_t said_near_end_s;
 };
 
+/* What a load of certificates comes to: OK first. */
+#define CERTIFICATE_LOAD_TABLE(X)                                                                  \
+    NTS_STATUS_FILE_TABLE(X)                                                                       \
+    NTS_STATUS_CERTIFICATE_TABLE(X)                                                                \
+    NTS_STATUS_SYSTEM_TABLE(X)                                                                     \
+    NTS_STATUS_MEMORY_TABLE(X)                                                                     \
+    NTS_STATUS_INTERNAL_TABLE(X)
+
+enum certificate_load_result {
+    CERTIFICATE_LOAD_OK,
+#define CERTIFICATE_LOAD_ENUM(name, label, text) CERTIFICATE_LOAD_##name,
+    CERTIFICATE_LOAD_TABLE(CERTIFICATE_LOAD_ENUM)
+#undef CERTIFICATE_LOAD_ENUM
+        CERTIFICATE_NUM_LOADS
+};
+
+extern const struct status_set certificate_loads;
+
 struct certificate_service {
     struct tls_contexts *contexts; /* one reference; NULL before the first load */
     size_t num;
     struct certificate_pair *pairs;
     struct watched_file *files; /* two for each pair */
     struct file_watch watch;
-    uint64_t loads[NTS_NUM_STATUS]; /* of certificates, by result */
+    uint64_t loads[CERTIFICATE_NUM_LOADS]; /* of certificates, by result */
 };
 
 /* certificate_service_open loads `num` certificates, one at least, and starts to follow their

@@ -82,6 +82,16 @@ double http_metric(const char *name)
     return strtod(at + strlen(line), NULL);
 }
 
+bool http_metric_is_there(const char *name)
+{
+    static struct http_answer answer;
+    char line[256];
+    snprintf(line, sizeof(line), "\n%s ", name);
+    http_get(&answer, "/metrics");
+    cr_assert_eq(answer.status, 200);
+    return strstr(answer.body, line) != NULL;
+}
+
 const char *metrics_option(void)
 {
     static char text[64];

@@ -30,6 +30,9 @@ void http_await(const char *path, int status, const char *body);
  * test if it is not there. */
 double http_metric(const char *name);
 
+/* http_metric_is_there tells whether /metrics has that sample. */
+bool http_metric_is_there(const char *name);
+
 /* metrics_option returns `, "metrics": "fixture_ip:FIXTURE_METRICS_PORT"`. */
 const char *metrics_option(void);
 

@@ -47,6 +47,44 @@ METRICS_TEST(sessions_are_counted_by_what_became_of_them)
     cr_assert(sum > 0 && sum < 60, "%g", sum);
 }
 
+/* A cause that cannot occur is a line that every reader of the page has to wonder about. */
+METRICS_TEST(counters_by_result_have_those_that_can_occur_and_no_other)
+{
+    static const char *const can[] = {
+        "nts_ke_sessions_total{result=\"ok\"}",
+        "nts_ke_sessions_total{result=\"too_long\"}",
+        "nts_ke_sessions_total{result=\"no_sealing_key\"}",
+        "nts_ke_sessions_total{result=\"tls\"}",
+        "nts_ke_sessions_total{result=\"no_agreement\"}",
+        "nts_ke_sessions_total{result=\"system\"}",
+        "nts_ke_sessions_total{result=\"no_memory\"}",
+        "nts_ke_sessions_total{result=\"internal\"}",
+        "nts_ke_certificate_loads_total{result=\"ok\"}",
+        "nts_ke_certificate_loads_total{result=\"file\"}",
+        "nts_ke_certificate_loads_total{result=\"certificate_form\"}",
+        "nts_ke_certificate_loads_total{result=\"private_key_mismatch\"}",
+        "nts_ke_certificate_loads_total{result=\"internal\"}"};
+    static const char *const cannot[] = {"nts_ke_sessions_total{result=\"too_short\"}",
+                                         "nts_ke_sessions_total{result=\"forged\"}",
+                                         "nts_ke_sessions_total{result=\"nak\"}",
+                                         "nts_ke_sessions_total{result=\"peer_error\"}",
+                                         "nts_ke_sessions_total{result=\"stale\"}",
+                                         "nts_ke_sessions_total{result=\"certificate_form\"}",
+                                         "nts_ke_sessions_total{result=\"file\"}",
+                                         "nts_ke_sessions_total{result=\"config\"}",
+                                         "nts_ke_certificate_loads_total{result=\"too_short\"}",
+                                         "nts_ke_certificate_loads_total{result=\"forged\"}",
+                                         "nts_ke_certificate_loads_total{result=\"tls\"}",
+                                         "nts_ke_certificate_loads_total{result=\"stale\"}",
+                                         "nts_ke_certificate_loads_total{result=\"config\"}"};
+    for (size_t i = 0; i < sizeof(can) / sizeof(can[0]); i++) {
+        cr_assert(http_metric_is_there(can[i]), "%s", can[i]);
+    }
+    for (size_t i = 0; i < sizeof(cannot) / sizeof(cannot[0]); i++) {
+        cr_assert_not(http_metric_is_there(cannot[i]), "%s", cannot[i]);
+    }
+}
+
 METRICS_TEST(open_connections_are_told)
 {
     int fds[3];

@@ -68,6 +68,46 @@ METRICS_TEST(packets_are_counted_by_what_became_of_them)
                  http_metric("nts_time_batch_size_bucket{le=\"+Inf\"}"));
 }
 
+/* A cause that cannot occur is a line that every reader of the page has to wonder about. */
+METRICS_TEST(counters_by_cause_have_those_that_can_occur_and_no_other)
+{
+    static const char *const can[] = {"nts_time_refused_total{cause=\"too_short\"}",
+                                      "nts_time_refused_total{cause=\"rate_limited\"}",
+                                      "nts_time_refused_total{cause=\"key_unknown\"}",
+                                      "nts_time_refused_total{cause=\"forged\"}",
+                                      "nts_time_refused_total{cause=\"unsynchronised\"}",
+                                      "nts_time_refused_total{cause=\"internal\"}",
+                                      "nts_keyring_loads_total{result=\"ok\"}",
+                                      "nts_keyring_loads_total{result=\"file\"}",
+                                      "nts_keyring_loads_total{result=\"stale\"}",
+                                      "nts_keyring_loads_total{result=\"not_recipient\"}",
+                                      "nts_keyring_loads_total{result=\"no_memory\"}",
+                                      "nts_keyring_loads_total{result=\"internal\"}"};
+    static const char *const cannot[] = {"nts_time_refused_total{cause=\"ok\"}",
+                                         "nts_time_refused_total{cause=\"truncated\"}",
+                                         "nts_time_refused_total{cause=\"no_space\"}",
+                                         "nts_time_refused_total{cause=\"too_long\"}",
+                                         "nts_time_refused_total{cause=\"tls\"}",
+                                         "nts_time_refused_total{cause=\"no_sealing_key\"}",
+                                         "nts_time_refused_total{cause=\"stale\"}",
+                                         "nts_time_refused_total{cause=\"certificate_form\"}",
+                                         "nts_time_refused_total{cause=\"config\"}",
+                                         "nts_time_refused_total{cause=\"system\"}",
+                                         "nts_time_refused_total{cause=\"no_memory\"}",
+                                         "nts_keyring_loads_total{result=\"too_short\"}",
+                                         "nts_keyring_loads_total{result=\"forged\"}",
+                                         "nts_keyring_loads_total{result=\"tls\"}",
+                                         "nts_keyring_loads_total{result=\"certificate_form\"}",
+                                         "nts_keyring_loads_total{result=\"config\"}",
+                                         "nts_keyring_loads_total{result=\"system\"}"};
+    for (size_t i = 0; i < sizeof(can) / sizeof(can[0]); i++) {
+        cr_assert(http_metric_is_there(can[i]), "%s", can[i]);
+    }
+    for (size_t i = 0; i < sizeof(cannot) / sizeof(cannot[0]); i++) {
+        cr_assert_not(http_metric_is_there(cannot[i]), "%s", cannot[i]);
+    }
+}
+
 METRICS_TEST(state_of_clock_keyring_and_workers_is_told)
 {
     cr_assert_eq(http_metric("nts_time_healthy"), 1);

@@ -12,16 +12,12 @@ static const char *const age_labels[] = {KEY_AGE_TABLE(LABEL_ONLY)};
 
 void time_sums_log(const struct time_sums *sums)
 {
-    const char *cause_labels[NTS_NUM_STATUS];
     const char *transport_labels[TRANSPORT_MAX_COUNTERS];
-    for (size_t i = 0; i < NTS_NUM_STATUS; i++) {
-        cause_labels[i] = status_label((enum nts_status)i);
-    }
     for (size_t i = 0; i < sums->transport.num; i++) {
         transport_labels[i] = sums->transport.rows[i].label;
     }
     log_counters("counters.answers", event_labels, sums->events, ANSWER_NUM_EVENTS);
-    log_counters("counters.causes", cause_labels, sums->by_cause, NTS_NUM_STATUS);
+    log_counters("counters.causes", answer_causes.labels, sums->by_cause, answer_causes.num);
     log_counters("counters.cookies_opened", age_labels, sums->opened_by_age, KEY_NUM_AGES);
     log_counters("counters.transport", transport_labels, sums->transport.values,
                  sums->transport.num);
@@ -51,7 +47,7 @@ static void write_counters(struct metrics_page *page, const struct time_sums *su
     metrics_counters(page, "nts_time", events, sums->events, ANSWER_NUM_EVENTS);
     metrics_counters_by_status(page, "nts_time_refused",
                                "Requests that got silence or an NTS NAK, by cause", "cause",
-                               NTS_OK + 1, sums->by_cause);
+                               &answer_causes, sums->by_cause);
     metrics_counters_by(page, "nts_time_cookies_opened",
                         "Cookies opened, by how their master key stands to the active one",
                         "key_age", age_labels, sums->opened_by_age, KEY_NUM_AGES);

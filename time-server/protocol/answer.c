@@ -41,6 +41,16 @@ struct answer_engine {
     struct aead_job aead_jobs[ANSWER_MAX_BATCH];
 };
 
+static const char *const cause_labels[] = {ANSWER_CAUSE_TABLE(STATUS_SET_LABEL)};
+
+static const uint8_t cause_places[NTS_NUM_STATUS] = {
+#define CAUSE_PLACE(name, label, text) [NTS_ERR_##name] = ANSWER_CAUSE_##name + 1,
+    ANSWER_CAUSE_TABLE(CAUSE_PLACE)
+#undef CAUSE_PLACE
+};
+
+const struct status_set answer_causes = {ANSWER_NUM_CAUSES, cause_labels, cause_places};
+
 struct answer_engine *answer_engine_create(void)
 {
     return secret_alloc(sizeof(struct answer_engine));
@@ -63,7 +73,7 @@ static void count_event(struct answer_engine *engine, enum answer_event event, s
 
 static void count_cause(struct answer_engine *engine, enum nts_status cause)
 {
-    counter_add(&engine->counters.by_cause[cause], 1);
+    counter_add(&engine->counters.by_cause[status_place(&answer_causes, cause)], 1);
 }
 
 /* The position of the least power of two that is not below `num`. */

@@ -14,6 +14,7 @@
 #define NTS_TIME_ANSWER_H
 
 #include "base/counter.h"
+#include "base/status_set.h"
 #include "keys/cookie.h"
 #include "time-server/clock/clock_state.h"
 #include "time-server/protocol/datagram.h"
@@ -55,6 +56,21 @@ enum answer_event {
         ANSWER_NUM_EVENTS
 };
 
+/* Why a request gets silence or a NAK. */
+#define ANSWER_CAUSE_TABLE(X)                                                                      \
+    NTS_STATUS_REQUEST_TABLE(X)                                                                    \
+    NTS_STATUS_COOKIE_TABLE(X)                                                                     \
+    NTS_STATUS_INTERNAL_TABLE(X)
+
+enum answer_cause {
+#define ANSWER_CAUSE_ENUM(name, label, text) ANSWER_CAUSE_##name,
+    ANSWER_CAUSE_TABLE(ANSWER_CAUSE_ENUM)
+#undef ANSWER_CAUSE_ENUM
+        ANSWER_NUM_CAUSES
+};
+
+extern const struct status_set answer_causes;
+
 /* Batches of up to 1, 2, 4, ... ANSWER_MAX_BATCH datagrams. */
 #define ANSWER_NUM_BATCH_SIZES 6
 
@@ -64,7 +80,7 @@ _Static_assert(1 << (ANSWER_NUM_BATCH_SIZES - 1) == ANSWER_MAX_BATCH,
 /* Written by the engine's thread alone. */
 struct answer_counters {
     counter events[ANSWER_NUM_EVENTS];
-    counter by_cause[NTS_NUM_STATUS];    /* why a request got silence or a NAK */
+    counter by_cause[ANSWER_NUM_CAUSES]; /* why requests got silence or a NAK */
     counter opened_by_age[KEY_NUM_AGES]; /* cookies, by how their master key stands to the active */
     counter answered_by_aead[AEAD_NUM_ALGORITHMS]; /* NTS answers */
     counter batch_sizes[ANSWER_NUM_BATCH_SIZES];

@@ -121,17 +121,22 @@ Test(metrics_text, tables_become_families_and_labels)
                        "nts_age_seconds 3\n");
 }
 
-Test(metrics_text, every_status_has_a_sample_from_the_first_asked_for)
+Test(metrics_text, each_status_of_a_set_has_a_sample_and_no_other)
 {
-    uint64_t values[NTS_NUM_STATUS] = {[NTS_OK] = 1, [NTS_ERR_FORGED] = 2};
+    static const char *const labels[] = {"forged", "internal"};
+    static const uint8_t places[NTS_NUM_STATUS] = {[NTS_ERR_FORGED] = 1, [NTS_ERR_INTERNAL] = 2};
+    static const struct status_set set = {2, labels, places};
+    uint64_t values[2] = {0};
+    values[status_place(&set, NTS_ERR_FORGED)] = 2;
     struct metrics_page page;
     metrics_page_init(&page, METRICS_PROMETHEUS);
-    metrics_counters_by_status(&page, "x", "X", "cause", NTS_OK + 1, values);
+    metrics_counters_by_status(&page, "x", "X", "cause", &set, values);
     cr_assert_eq(metrics_page_end(&page), NTS_OK);
     char *text = strndup(page.data, page.len);
     cr_assert_not_null(strstr(text, "x_total{cause=\"forged\"} 2\n"));
     cr_assert_not_null(strstr(text, "x_total{cause=\"internal\"} 0\n"));
     cr_assert_null(strstr(text, "\"ok\""));
+    cr_assert_null(strstr(text, "too_short"));
     free(text);
     metrics_page_free(&page);
 }

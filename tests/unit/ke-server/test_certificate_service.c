@@ -4,6 +4,7 @@
 #include "ke-server/tls/certificate_service.h"
 #include "support/make_certificate.h"
 #include "support/scratch.h"
+#include "support/status_sets.h"
 
 #define SERVICE_TEST(name)                                                                         \
     Test(certificate_service, name, .init = scratch_make, .fini = scratch_remove)
@@ -38,7 +39,7 @@ static void open_service(struct certificate_service *service)
     struct error error;
     *service = (struct certificate_service){0};
     cr_assert_eq(certificate_service_open(service, both(), 2, &error), NTS_OK, "%s", error.text);
-    cr_assert_eq(service->loads[NTS_OK], 2);
+    cr_assert_eq(service->loads[CERTIFICATE_LOAD_OK], 2);
     cr_assert_not(certificate_service_follow(service), "nothing has changed");
     cr_assert_eq(service->pairs[0].try_at_ns, 0);
 }
@@ -72,8 +73,8 @@ SERVICE_TEST(takes_a_pair_when_it_has_settled_and_matches)
     cr_assert_neq(service.contexts, contexts);
     cr_assert_str_eq(service.contexts->list[0].certificate->issuer, "new");
     cr_assert_eq(service.contexts->list[1].certificate, b, "the other one has not moved");
-    cr_assert_eq(service.loads[NTS_OK], 3);
-    cr_assert_eq(service.loads[NTS_ERR_FILE], 0, "nobody had lost patience");
+    cr_assert_eq(service.loads[CERTIFICATE_LOAD_OK], 3);
+    cr_assert_eq(service.loads[CERTIFICATE_LOAD_FILE], 0, "nobody had lost patience");
     cr_assert_eq(service.pairs[0].try_at_ns, 0);
     certificate_service_close(&service);
 }
@@ -90,12 +91,12 @@ SERVICE_TEST(refuses_once_for_each_reason_and_goes_on_trying)
     cr_assert_not(certificate_service_follow(&service));
     for (int i = 0; i < 3; i++) {
         cr_assert_not(follow_later(&service, 0, false));
-        cr_assert_eq(service.loads[NTS_ERR_PRIVATE_KEY_MISMATCH], 1, "once");
+        cr_assert_eq(service.loads[CERTIFICATE_LOAD_PRIVATE_KEY_MISMATCH], 1, "once");
     }
     write_pair("a", &(struct certificate_recipe){.not_before_s = 600});
     cr_assert_not(certificate_service_follow(&service));
     cr_assert_not(follow_later(&service, 0, false));
-    cr_assert_eq(service.loads[NTS_ERR_CERTIFICATE_EARLY], 1, "another reason");
+    cr_assert_eq(service.loads[CERTIFICATE_LOAD_CERTIFICATE_EARLY], 1, "another reason");
     cr_assert_eq(service.contexts, contexts);
 
     /* Better without a change that could be seen, as when its time has come. */
@@ -104,7 +105,7 @@ SERVICE_TEST(refuses_once_for_each_reason_and_goes_on_trying)
     watched_file_see(&service.files[1], NULL);
     cr_assert(follow_later(&service, 0, false));
     cr_assert_neq(service.contexts, contexts);
-    cr_assert_eq(service.loads[NTS_OK], 3);
+    cr_assert_eq(service.loads[CERTIFICATE_LOAD_OK], 3);
     certificate_service_close(&service);
 }
 
@@ -122,13 +123,13 @@ SERVICE_TEST(reload_is_all_or_nothing)
                  NTS_ERR_CERTIFICATE_EXPIRED);
     cr_assert_not_null(strstr(error.text, "b.crt: the certificate expired at "));
     cr_assert_eq(service.contexts, contexts);
-    cr_assert_eq(service.loads[NTS_ERR_CERTIFICATE_EXPIRED], 1);
+    cr_assert_eq(service.loads[CERTIFICATE_LOAD_CERTIFICATE_EXPIRED], 1);
 
     cr_assert_eq(certificate_service_reload(&service, both(), 1, &error), NTS_OK, "%s", error.text);
     cr_assert_eq(service.contexts->num, 1);
     cr_assert_str_eq(service.contexts->list[0].certificate->issuer, "new");
-    cr_assert_eq(service.loads[NTS_OK], 3, "counters go on");
-    cr_assert_eq(service.loads[NTS_ERR_CERTIFICATE_EXPIRED], 1);
+    cr_assert_eq(service.loads[CERTIFICATE_LOAD_OK], 3, "counters go on");
+    cr_assert_eq(service.loads[CERTIFICATE_LOAD_CERTIFICATE_EXPIRED], 1);
     certificate_service_close(&service);
 }
 
@@ -153,4 +154,11 @@ SERVICE_TEST(tells_the_first_end_and_warns_of_it_once_a_day)
     certificate_service_tick(&service);
     cr_assert_geq(service.pairs[1].said_near_end_s, now_s, "again after a day");
     certificate_service_close(&service);
+}
+
+Test(certificate_service, results_are_those_that_a_load_can_have)
+{
+    assert_status_set(&certificate_loads);
+    cr_expect_eq(status_place(&certificate_loads, NTS_OK), CERTIFICATE_LOAD_OK);
+    cr_expect_eq(status_place(&certificate_loads, NTS_ERR_FORGED), CERTIFICATE_LOAD_INTERNAL);
 }

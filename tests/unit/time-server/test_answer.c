@@ -1,6 +1,7 @@
 #include "answer_support.h"
 #include "support/aead_paths.h"
 #include "support/octets.h"
+#include "support/status_sets.h"
 
 static void answer_one(struct datagram *datagram, const struct answer_context *context,
                        const uint8_t *packet, size_t len)
@@ -304,7 +305,7 @@ static void a_full_mixed_batch(void)
     const struct answer_counters *counters = answer_engine_counters(engine);
     cr_assert_eq(counter_read(&counters->events[ANSWER_REQUESTS]), ANSWER_MAX_BATCH);
     cr_assert_eq(counter_read(&counters->events[ANSWER_NAKS]), num_naks);
-    cr_assert_eq(counter_read(&counters->by_cause[NTS_ERR_TOO_SHORT]), num_short);
+    cr_assert_eq(counter_read(&counters->by_cause[ANSWER_CAUSE_TOO_SHORT]), num_short);
     uint64_t num_answered = 0;
     for (size_t i = 0; i < AEAD_NUM_ALGORITHMS; i++) {
         cr_assert_gt(counter_read(&counters->answered_by_aead[i]), 0, "%s", aead_at(i)->name);
@@ -376,7 +377,7 @@ static void a_cookie_cannot_be_sealed(void)
     answer_batch(engine, batch, 2, &context);
     cr_assert_eq(batch[0].reply_len, 0);
     cr_assert_eq(open_reply(&clients[1], ring, &batch[1]), 1);
-    cr_expect_eq(counter_read(&counters->by_cause[NTS_ERR_INTERNAL]), 1);
+    cr_expect_eq(counter_read(&counters->by_cause[ANSWER_CAUSE_INTERNAL]), 1);
     cr_expect_eq(counter_read(&counters->events[ANSWER_ANSWERED_NTS]), 1);
     cr_expect_eq(counter_read(&counters->events[ANSWER_COOKIES_MINTED]), 1);
     answer_engine_destroy(engine);
@@ -386,4 +387,11 @@ static void a_cookie_cannot_be_sealed(void)
 Test(answer, a_cookie_that_cannot_be_sealed_silences_its_own_reply_only)
 {
     for_every_aead_path(a_cookie_cannot_be_sealed);
+}
+
+Test(answer, causes_are_those_that_a_request_can_have)
+{
+    assert_status_set(&answer_causes);
+    cr_expect_eq(status_place(&answer_causes, NTS_ERR_TOO_SHORT), ANSWER_CAUSE_TOO_SHORT);
+    cr_expect_eq(status_place(&answer_causes, NTS_ERR_TLS), ANSWER_CAUSE_INTERNAL);
 }

@@ -53,8 +53,8 @@ static struct tally tally_of(const struct keyring *ring, const struct client *cl
             tally.num_kisses++;
         }
     }
-    tally.limited = counter_read(&counters->by_cause[NTS_ERR_RATE_LIMITED]);
-    tally.refused = counter_read(&counters->by_cause[NTS_ERR_SOURCE_REFUSED]);
+    tally.limited = counter_read(&counters->by_cause[ANSWER_CAUSE_RATE_LIMITED]);
+    tally.refused = counter_read(&counters->by_cause[ANSWER_CAUSE_SOURCE_REFUSED]);
     cr_assert_eq(counter_read(&counters->events[ANSWER_RATE_KISSES]), tally.num_kisses);
     cr_assert_eq(counter_read(&counters->events[ANSWER_NAKS]), tally.num_naks);
     answer_engine_destroy(engine);
