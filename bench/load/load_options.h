@@ -6,8 +6,6 @@
 #include "load/mix.h"
 #include "load/source_net.h"
 
-#include <stdio.h>
-
 enum load_mode { LOAD_TIME, LOAD_KE, LOAD_LIMIT, LOAD_ECHO };
 
 enum echo_transport { ECHO_IO_URING, ECHO_RECVMMSG };
@@ -25,7 +23,7 @@ struct load_options {
     const char *ca_file;
     const char *server_name;
     bool insecure;
-    bool light;         /* ke: without looking at the certificate at all */
+    bool light;         /* ke: the client that verifies no certificate */
     const char *groups; /* NULL: BoringSSL's */
     uint16_t aead;
     size_t concurrency;
@@ -45,7 +43,7 @@ struct load_options {
     size_t window; /* 0: open loop */
     double rate;   /* 0: closed loop */
     bool ramp;
-    double loss; /* a share, not per cent */
+    double loss; /* that --ramp accepts: a share, not per cent */
     double step_s;
     double duration_s; /* 0: until a signal */
     uint64_t count;    /* 0: no limit */
@@ -53,7 +51,7 @@ struct load_options {
     unsigned verify;
     int cpu; /* -1: any */
 
-    /* What is told. */
+    /* What is printed. */
     bool json;
     bool progress;
     const char *plot_file;
@@ -63,8 +61,8 @@ struct load_options {
 #define LOAD_EXIT_FAILED 1
 #define LOAD_EXIT_USAGE  2
 
-/* load_options_parse reads the command line. -1 to go on, else the exit status: what was asked for,
- * or what is wrong, is printed. */
+/* load_options_parse reads the command line. Returns -1 to go on, else the exit status: what was
+ * asked for, or what is wrong, has been printed. */
 int load_options_parse(struct load_options *options, int argc, char **argv);
 
 /* load_mode_name returns the name of the subcommand. */
@@ -72,8 +70,5 @@ const char *load_mode_name(enum load_mode mode);
 
 /* echo_transport_name returns what --transport takes. */
 const char *echo_transport_name(enum echo_transport transport);
-
-/* load_help prints the help. */
-void load_help(FILE *out);
 
 #endif

@@ -1,63 +1,58 @@
 #include "process/command_line.h"
 
-#include <getopt.h>
+#include "base/arguments.h"
 
-static void print_help(const struct server_program *program)
+/* What the rows refer to. */
+struct server_line {
+    struct server_command command;
+    const struct server_program *program;
+};
+
+static void print_reference(const void *values)
 {
-    printf(
-        "%s - %s\n\n"
-        "Usage: %s --config FILE [--check]\n\n"
-        "  -c, --config FILE  the configuration, JSON\n"
-        "      --check        find what would go wrong if it were started, then exit\n"
-        "      --options      print the reference of all options as Markdown\n"
-        "  -h, --help         print this help\n"
-        "  -V, --version      print the version\n\n"
-        "Signals: HUP reloads, USR1 logs the counters, TERM and INT stop; RTMIN+3, +4 and +6 log\n"
-        "errors, warnings too, everything, until the next reload.\n",
-        program->name, program->purpose, program->name);
+    const struct server_line *line = values;
+    config_print_reference(stdout, line->program->options);
 }
+
+static const struct argument_row rows[] = {
+    {.name = "config",
+     .letter = 'c',
+     .kind = ARGUMENT_TEXT,
+     .value = "FILE",
+     ARGUMENT_FIELD(struct server_line, command.config_path),
+     .required_by = 1,
+     .help = "the configuration, a JSON file"},
+    {.name = "check",
+     .kind = ARGUMENT_FLAG,
+     ARGUMENT_FIELD(struct server_line, command.check),
+     .help = "check the configuration and the host as a start would, print each problem, and exit"},
+    {.name = "options",
+     .kind = ARGUMENT_ACTION,
+     .act = print_reference,
+     .help = "print the reference of all configuration options as Markdown"},
+};
+
+static const struct argument_command commands[] = {{.name = NULL}};
 
 int command_line_parse(struct server_command *command, const struct server_program *program,
                        int argc, char **argv)
 {
-    enum { FLAG_CHECK = 256, FLAG_OPTIONS };
-    static const struct option flags[] = {
-        {"config", required_argument, NULL, 'c'},     {"check", no_argument, NULL, FLAG_CHECK},
-        {"options", no_argument, NULL, FLAG_OPTIONS}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},          {NULL, 0, NULL, 0},
+    const struct argument_program arguments = {
+        .name = program->name,
+        .purpose = program->purpose,
+        .library_version = program->library_version,
+        .commands = commands,
+        .num_commands = 1,
+        .rows = rows,
+        .num_rows = sizeof(rows) / sizeof(rows[0]),
+        .usage_status = 2,
+        .notes = "Signals: HUP reloads, USR1 logs the counters, TERM and INT stop the server. "
+                 "RTMIN+3, RTMIN+4 and RTMIN+6 set the log level to error, warning and info until "
+                 "the next reload.",
     };
-    *command = (struct server_command){0};
-    int flag;
-    while ((flag = getopt_long(argc, argv, "c:hV", flags, NULL)) != -1) {
-        switch (flag) {
-        case 'c':
-            command->config_path = optarg;
-            break;
-        case FLAG_CHECK:
-            command->check = true;
-            break;
-        case FLAG_OPTIONS:
-            config_print_reference(stdout, program->options);
-            return 0;
-        case 'h':
-            print_help(program);
-            return 0;
-        case 'V':
-            printf("%s %s, %s\n", program->name, NTS_VERSION, program->library_version);
-            return 0;
-        default:
-            fprintf(stderr, "Try '%s --help'.\n", program->name);
-            return 2;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "%s: unexpected argument '%s'\n", program->name, argv[optind]);
-        return 2;
-    }
-    if (command->config_path == NULL) {
-        fprintf(stderr, "%s: --config FILE is needed\nTry '%s --help'.\n", program->name,
-                program->name);
-        return 2;
-    }
-    return -1;
+    struct server_line line = {.program = program};
+    size_t index;
+    int exit_status = arguments_parse(&line, &index, &arguments, argc, argv);
+    *command = line.command;
+    return exit_status;
 }

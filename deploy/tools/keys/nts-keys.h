@@ -10,6 +10,21 @@
 /* Exit statuses. */
 enum { KEYS_DONE = 0, KEYS_FAILED = 1, KEYS_USAGE = 2 };
 
+/* The commands, in the order in which the help lists them. */
+enum keys_command_index {
+    KEYS_INIT,
+    KEYS_ROTATE,
+    KEYS_REVOKE,
+    KEYS_SHOW,
+    KEYS_VERIFY,
+    KEYS_IMPORT,
+    KEYS_EXPORT,
+    KEYS_KEYGEN,
+    KEYS_SIGN,
+    KEYS_SEAL,
+    KEYS_OPEN,
+};
+
 #define KEYS_MAX_RECIPIENT_FILES 1024
 
 /* The options that were given. What was not is NULL, false or the default. */

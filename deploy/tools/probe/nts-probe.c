@@ -1,72 +1,12 @@
-/* nts-probe: asks an NTS server for time the way a client would, and explains what it saw. */
+/* nts-probe: queries an NTS server as a client does, and explains its answers. */
 #include "nts-probe.h"
+#include "base/arguments.h"
 
-#include <getopt.h>
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define MAX_COUNT 1000
-
-static const struct probe_options defaults = {
-    .family = AF_UNSPEC,
-    .count = 4,
-    .interval_s = 1.0,
-    .timeout_s = 3.0,
-    .warn_offset_s = 0.1,
-    .crit_offset_s = 1.0,
-    .warn_cert_days = 14,
-};
-
-static void print_help(FILE *out)
+static bool take_aeads(void *field, const char *text)
 {
-    fputs("nts-probe - ask an NTS server for time and explain what it answers\n\n"
-          "Usage: nts-probe HOST[:PORT] [OPTION]...\n\n"
-          "  HOST is a name, an IPv4 address or an IPv6 address (in brackets if a port follows);\n"
-          "  PORT is that of NTS-KE, 4460 if it is not given.\n\n"
-          "      --ca FILE          trust only the CA certificates in this PEM file\n"
-          "      --name NAME        the name or address the certificate must have (default HOST)\n"
-          "  -4, -6                 use IPv4 or IPv6 only\n"
-          "      --aead N[,N...]    AEAD algorithms to offer, of 15, 16, 17, 30 (default 30,15)\n"
-          "      --ntp-server HOST[:PORT]  ask this time server, not the one that NTS-KE names\n"
-          "      --count N          NTP exchanges (default 4)\n"
-          "      --interval S       seconds between them (default 1)\n"
-          "      --timeout S        seconds for NTS-KE, and again for each answer (default 3)\n"
-          "      --warn-offset S    WARNING if the offset is larger (default 0.1)\n"
-          "      --crit-offset S    CRITICAL if the offset is larger (default 1)\n"
-          "      --warn-cert-days N WARNING if the certificate expires sooner (default 14)\n"
-          "      --json             print one JSON object\n"
-          "  -h, --help             print this help\n"
-          "  -V, --version          print the version\n\n"
-          "The first line and the exit status follow the convention of monitoring plugins:\n"
-          "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.\n",
-          out);
-}
-
-/* Says on standard output, where monitoring looks, what is wrong with the command line. */
-static int usage_error(const char *option, const char *value, const char *expected)
-{
-    printf("NTS UNKNOWN - %s: got '%s', expected %s\n", option, value, expected);
-    fputs("Try 'nts-probe --help'.\n", stderr);
-    return PROBE_UNKNOWN;
-}
-
-static bool parse_seconds(double *seconds, const char *text)
-{
-    char *end;
-    *seconds = strtod(text, &end);
-    return end != text && *end == '\0' && isfinite(*seconds) && *seconds >= 0 && *seconds <= 86400;
-}
-
-static bool parse_number(int64_t *number, const char *text, int64_t min, int64_t max)
-{
-    char *end;
-    *number = strtoll(text, &end, 10);
-    return end != text && *end == '\0' && *number >= min && *number <= max;
-}
-
-static bool parse_aeads(struct probe_options *options, const char *text)
-{
+    struct probe_options *options = field;
     options->num_aeads = 0;
     do {
         char *end;
@@ -81,128 +21,87 @@ static bool parse_aeads(struct probe_options *options, const char *text)
     return true;
 }
 
-enum flag {
-    FLAG_CA = 256,
-    FLAG_NAME,
-    FLAG_AEAD,
-    FLAG_NTP_SERVER,
-    FLAG_COUNT,
-    FLAG_INTERVAL,
-    FLAG_TIMEOUT,
-    FLAG_WARN_OFFSET,
-    FLAG_CRIT_OFFSET,
-    FLAG_WARN_CERT_DAYS,
-    FLAG_JSON,
+#define FIELD(field) ARGUMENT_FIELD(struct probe_options, field)
+
+/* clang-format off */
+static const struct argument_row rows[] = {
+    {.name = "ca", .value = "FILE",
+     .kind = ARGUMENT_TEXT, FIELD(ca_file),
+     .help = "trust only the CA certificates in this PEM file"},
+    {.name = "name", .value = "NAME",
+     .kind = ARGUMENT_TEXT, FIELD(server_name),
+     .help = "the name or address that the certificate must have (default HOST)"},
+    {.letter = '4',
+     .kind = ARGUMENT_CONSTANT, FIELD(family), .constant = AF_INET,
+     .help = "use IPv4 only"},
+    {.letter = '6',
+     .kind = ARGUMENT_CONSTANT, FIELD(family), .constant = AF_INET6,
+     .help = "use IPv6 only"},
+    {.name = "aead", .value = "N[,N...]",
+     .kind = ARGUMENT_CUSTOM, .take = take_aeads, .offset = 0,
+     .expected = "numbers of 15, 16, 17 and 30, with commas",
+     .help = "AEAD algorithms to offer, of 15, 16, 17, 30 (default 30,15)"},
+    {.name = "ntp-server", .value = "HOST[:PORT]",
+     .kind = ARGUMENT_HOST, FIELD(ntp_host), .companion = offsetof(struct probe_options, ntp_port),
+     .default_port = NTP_PORT,
+     .help = "query this time server, not the one that NTS-KE names"},
+    {.name = "count", .value = "N",
+     .kind = ARGUMENT_INTEGER, FIELD(count), .min = 1, .max = 1000, .default_value = "4",
+     .help = "number of NTP exchanges"},
+    {.name = "interval", .value = "S",
+     .kind = ARGUMENT_REAL, FIELD(interval_s), .max = 86400, .unit = "seconds",
+     .default_value = "1",
+     .help = "seconds between two exchanges"},
+    {.name = "timeout", .value = "S",
+     .kind = ARGUMENT_REAL, FIELD(timeout_s), .min = 0.001, .max = 86400, .unit = "seconds",
+     .default_value = "3",
+     .help = "seconds to wait for NTS-KE, and again for each answer"},
+    {.name = "warn-offset", .value = "S",
+     .kind = ARGUMENT_REAL, FIELD(warn_offset_s), .max = 86400, .unit = "seconds",
+     .default_value = "0.1",
+     .help = "WARNING if the offset is larger than S seconds"},
+    {.name = "crit-offset", .value = "S",
+     .kind = ARGUMENT_REAL, FIELD(crit_offset_s), .max = 86400, .unit = "seconds",
+     .default_value = "1",
+     .help = "CRITICAL if the offset is larger than S seconds"},
+    {.name = "warn-cert-days", .value = "N",
+     .kind = ARGUMENT_INTEGER, FIELD(warn_cert_days), .max = 36500, .unit = "days",
+     .default_value = "14",
+     .help = "WARNING if the certificate expires in less than N days"},
+    {.name = "json",
+     .kind = ARGUMENT_FLAG, FIELD(json),
+     .help = "print one JSON object"},
 };
 
-/* Takes one option with a value. Returns NULL, or what was expected. */
-static const char *take_value(struct probe_options *options, int flag, const char *value)
-{
-    static const char seconds[] = "seconds, 0 to 86400";
-    int64_t number = 0;
-    switch (flag) {
-    case FLAG_CA:
-        options->ca_file = value;
-        return NULL;
-    case FLAG_NAME:
-        options->server_name = value;
-        return NULL;
-    case FLAG_AEAD:
-        return parse_aeads(options, value) ? NULL : "numbers of 15, 16, 17 and 30, with commas";
-    case FLAG_NTP_SERVER:
-        return host_port_split(options->ntp_host, &options->ntp_port, value, NTP_PORT)
-                   ? NULL
-                   : "HOST[:PORT]";
-    case FLAG_COUNT:
-        if (!parse_number(&number, value, 1, MAX_COUNT)) {
-            return "1 to 1000";
-        }
-        options->count = (size_t)number;
-        return NULL;
-    case FLAG_INTERVAL:
-        return parse_seconds(&options->interval_s, value) ? NULL : seconds;
-    case FLAG_TIMEOUT:
-        return parse_seconds(&options->timeout_s, value) && options->timeout_s >= 0.001
-                   ? NULL
-                   : "seconds, 0.001 to 86400";
-    case FLAG_WARN_OFFSET:
-        return parse_seconds(&options->warn_offset_s, value) ? NULL : seconds;
-    case FLAG_CRIT_OFFSET:
-        return parse_seconds(&options->crit_offset_s, value) ? NULL : seconds;
-    default: /* FLAG_WARN_CERT_DAYS */
-        return parse_number(&options->warn_cert_days, value, 0, 36500) ? NULL : "days, 0 to 36500";
-    }
-}
+static const struct argument_row host_operand = {
+    .value = "HOST[:PORT]", .required_by = 1,
+    .kind = ARGUMENT_HOST, FIELD(host), .companion = offsetof(struct probe_options, port),
+    .default_port = KE_PORT};
+/* clang-format on */
 
-static const struct option flags[] = {
-    {"ca", required_argument, NULL, FLAG_CA},
-    {"name", required_argument, NULL, FLAG_NAME},
-    {"aead", required_argument, NULL, FLAG_AEAD},
-    {"ntp-server", required_argument, NULL, FLAG_NTP_SERVER},
-    {"count", required_argument, NULL, FLAG_COUNT},
-    {"interval", required_argument, NULL, FLAG_INTERVAL},
-    {"timeout", required_argument, NULL, FLAG_TIMEOUT},
-    {"warn-offset", required_argument, NULL, FLAG_WARN_OFFSET},
-    {"crit-offset", required_argument, NULL, FLAG_CRIT_OFFSET},
-    {"warn-cert-days", required_argument, NULL, FLAG_WARN_CERT_DAYS},
-    {"json", no_argument, NULL, FLAG_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
-};
-
-static int take_host(struct probe_options *options, int num_left, char **left)
-{
-    if (num_left != 1) {
-        printf("NTS UNKNOWN - expected one HOST[:PORT], got %d\n", num_left);
-        fputs("Try 'nts-probe --help'.\n", stderr);
-        return PROBE_UNKNOWN;
-    }
-    if (!host_port_split(options->host, &options->port, left[0], KE_PORT)) {
-        return usage_error("HOST", left[0], "HOST[:PORT] or [IPV6][:PORT]");
-    }
-    return -1;
-}
+static const struct argument_command commands[] = {{.operand = &host_operand}};
 
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(struct probe_options *options, int argc, char **argv)
 {
-    int flag;
-    int index = 0;
-    *options = defaults;
-    opterr = 0;
-    while ((flag = getopt_long(argc, argv, ":46hV", flags, &index)) != -1) {
-        switch (flag) {
-        case '4':
-            options->family = AF_INET;
-            break;
-        case '6':
-            options->family = AF_INET6;
-            break;
-        case FLAG_JSON:
-            options->json = true;
-            break;
-        case 'h':
-            print_help(stdout);
-            return 0;
-        case 'V':
-            printf("nts-probe %s, %s\n", NTS_VERSION, boringssl_version());
-            return 0;
-        case ':':
-            return usage_error(argv[optind - 1], "", "a value");
-        case '?':
-            return usage_error("option", argv[optind - 1], "one that --help lists");
-        default: {
-            const char *expected = take_value(options, flag, optarg);
-            if (expected != NULL) {
-                char name[32];
-                snprintf(name, sizeof(name), "--%s", flags[index].name);
-                return usage_error(name, optarg, expected);
-            }
-        }
-        }
-    }
-    return take_host(options, argc - optind, argv + optind);
+    const struct argument_program program = {
+        .name = "nts-probe",
+        .purpose = "query an NTS server as a client does, and explain its answers",
+        .library_version = boringssl_version(),
+        .commands = commands,
+        .num_commands = 1,
+        .rows = rows,
+        .num_rows = sizeof(rows) / sizeof(rows[0]),
+        .notes = "HOST is a name, an IPv4 address or an IPv6 address (in brackets if a port "
+                 "follows); PORT is the port of NTS-KE, 4460 by default.\n"
+                 "The first line and the exit status follow the convention of monitoring plugins: "
+                 "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
+        .error_prefix = "NTS UNKNOWN - ",
+        .usage_status = PROBE_UNKNOWN,
+    };
+    size_t command;
+    *options = (struct probe_options){.family = AF_UNSPEC};
+    return arguments_parse(options, &command, &program, argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 #include "load/load_options.h"
 
 #include <criterion/criterion.h>
-#include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +16,6 @@ static int parse(struct load_options *options, const char *line)
     for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
         argv[argc++] = word;
     }
-    optind = 0; /* getopt_long begins anew */
     return load_options_parse(options, argc, argv);
 }
 
