@@ -41,18 +41,16 @@ size_t envelope_content_key_len(enum envelope_aead aead)
 
 bool envelope_is(const char *text, size_t len)
 {
-    json_error_t json_error;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &json_error);
-    bool is;
-    if (root != NULL) {
-        json_t *format = json_object_get(root, "format");
-        is = json_is_string(format) && strcmp(json_string_value(format), ENVELOPE_FORMAT) == 0;
-    } else {
-        /* Damaged. If it names the format it is not a damaged keyring. */
-        is = memmem(text, len, "\"" ENVELOPE_FORMAT "\"", strlen(ENVELOPE_FORMAT) + 2) != NULL;
+    struct json_slice root;
+    struct json_slice format;
+    struct json_position fault;
+    if (json_slice_parse(&root, text, len, &fault) &&
+        (json_slice_is_object(&root) || json_slice_is_list(&root))) {
+        return json_slice_member(&format, &root, "format") &&
+               json_slice_equals(&format, ENVELOPE_FORMAT);
     }
-    json_decref(root);
-    return is;
+    /* Damaged. If it names the format it is not a damaged keyring. */
+    return memmem(text, len, "\"" ENVELOPE_FORMAT "\"", strlen(ENVELOPE_FORMAT) + 2) != NULL;
 }
 
 struct envelope *envelope_create(void)
@@ -84,63 +82,73 @@ static const char *const top_names[] = {"format",     "generation", "aead",
 static const char *const recipient_names[] = {"node", "enc", "key"};
 
 /* There is one way to write an octet. */
-static enum nts_status parse_hex(uint8_t *octets, size_t len, json_t *value, const char *member,
-                                 const struct json_place *place)
+static enum nts_status parse_hex(uint8_t *octets, size_t len, const struct json_slice *value,
+                                 const char *member, const struct json_place *place)
 {
     enum nts_status status = strict_json_hex(octets, len, value, member, place);
-    if (status == NTS_OK && strpbrk(json_string_value(value), "ABCDEF") != NULL) {
+    char digits[2 * STRICT_JSON_MAX_HEX + 1];
+    if (status == NTS_OK && json_slice_string(digits, sizeof(digits), value) != SIZE_MAX &&
+        strpbrk(digits, "ABCDEF") != NULL) {
         status = strict_json_error(place, member, "expected lower case");
     }
     return status;
 }
 
-static enum nts_status parse_recipient(struct envelope *envelope, json_t *object,
+static enum nts_status parse_recipient(struct envelope *envelope, const struct json_slice *object,
                                        const struct json_place *place)
 {
     struct envelope_head *head = &envelope->head;
     struct recipient *recipient = &envelope->recipients[head->num_nodes];
     uint8_t fingerprint[KEY_FINGERPRINT_LEN / 2];
-    json_t *values[3];
-    enum nts_status status = strict_json_members(values, recipient_names, 3, 0, object, place);
+    static const struct json_members members = {.names = recipient_names, .num = 3};
+    struct json_slice values[3];
+    enum nts_status status = strict_json_members(values, &members, object, place);
     if (status == NTS_OK) {
-        status = parse_hex(fingerprint, sizeof(fingerprint), values[0], recipient_names[0], place);
+        status = parse_hex(fingerprint, sizeof(fingerprint), &values[0], recipient_names[0], place);
     }
     if (status == NTS_OK) {
-        status = parse_hex(recipient->enc, RAW_KEY_LEN, values[1], recipient_names[1], place);
+        status = parse_hex(recipient->enc, RAW_KEY_LEN, &values[1], recipient_names[1], place);
     }
     if (status == NTS_OK) {
-        status = parse_hex(recipient->key, aeads[head->aead].key_len + TAG_LEN, values[2],
+        status = parse_hex(recipient->key, aeads[head->aead].key_len + TAG_LEN, &values[2],
                            recipient_names[2], place);
     }
     if (status != NTS_OK) {
         return status;
     }
-    if (envelope_find_node(head, json_string_value(values[0])) != head->num_nodes) {
+    char *node = head->nodes[head->num_nodes];
+    json_slice_string(node, sizeof(head->nodes[0]), &values[0]);
+    if (envelope_find_node(head, node) != head->num_nodes) {
         return strict_json_error(place, recipient_names[0], "is there twice");
     }
-    strcpy(head->nodes[head->num_nodes++], json_string_value(values[0]));
+    head->num_nodes++;
     return NTS_OK;
 }
 
-static enum nts_status parse_recipients(struct envelope *envelope, json_t *list,
+static enum nts_status parse_recipients(struct envelope *envelope, const struct json_slice *list,
                                         const struct json_place *top)
 {
     struct json_place place = *top;
-    size_t num = json_array_size(list); /* 0 if it is no list */
+    struct json_slice object;
+    struct json_slice rest = *list;
+    size_t num = 0;
+    while (json_slice_is_list(list) && json_slice_next(&object, NULL, &rest)) {
+        num++;
+    }
     if (num == 0 || num > KEY_FILE_MAX_KEYS) {
         char text[64];
         snprintf(text, sizeof(text), "expected a list of 1 to %d recipients", KEY_FILE_MAX_KEYS);
         return strict_json_error(top, top_names[3], text);
     }
-    for (size_t i = 0; i < num; i++) {
-        json_t *object = json_array_get(list, i);
-        if (!json_is_object(object)) {
+    rest = *list;
+    for (size_t i = 0; json_slice_next(&object, NULL, &rest); i++) {
+        if (!json_slice_is_object(&object)) {
             char member[32];
             snprintf(member, sizeof(member), "recipients[%zu]", i);
             return strict_json_error(top, member, "expected an object");
         }
         snprintf(place.object, sizeof(place.object), "recipients[%zu].", i);
-        enum nts_status status = parse_recipient(envelope, object, &place);
+        enum nts_status status = parse_recipient(envelope, &object, &place);
         if (status != NTS_OK) {
             return status;
         }
@@ -162,55 +170,67 @@ static bool decode_base64(uint8_t *out, size_t *out_len, size_t max_out, const c
     return memcmp(last, in + in_len - 4, 4) == 0;
 }
 
-static enum nts_status parse_ciphertext(struct envelope *envelope, json_t *value,
+static enum nts_status parse_ciphertext(struct envelope *envelope, const struct json_slice *value,
                                         const struct json_place *place)
 {
     size_t max_len;
-    size_t text_len = json_string_length(value); /* 0 if it is no string */
-    if (EVP_DecodedLength(&max_len, text_len) == 1 && max_len > 0) {
+    size_t capacity = (size_t)(value->end - value->start) + 1;
+    char *base64 = malloc(capacity);
+    if (base64 == NULL) {
+        return error_set(place->error, NTS_ERR_NO_MEMORY, "%s: out of memory", place->path);
+    }
+    size_t text_len = json_slice_string(base64, capacity, value);
+    bool is_right =
+        text_len != SIZE_MAX && EVP_DecodedLength(&max_len, text_len) == 1 && max_len > 0;
+    if (is_right) {
         envelope->ciphertext = malloc(max_len);
         if (envelope->ciphertext == NULL) {
+            free(base64);
             return error_set(place->error, NTS_ERR_NO_MEMORY, "%s: out of memory", place->path);
         }
-        if (decode_base64(envelope->ciphertext, &envelope->ciphertext_len, max_len,
-                          json_string_value(value), text_len) &&
-            envelope->ciphertext_len >= TAG_LEN) {
-            return NTS_OK;
-        }
+        is_right = decode_base64(envelope->ciphertext, &envelope->ciphertext_len, max_len, base64,
+                                 text_len) &&
+                   envelope->ciphertext_len >= TAG_LEN;
     }
-    return strict_json_error(place, top_names[5], "expected base64 of at least 16 octets");
+    free(base64);
+    return is_right
+               ? NTS_OK
+               : strict_json_error(place, top_names[5], "expected base64 of at least 16 octets");
 }
 
-static enum nts_status parse_top(struct envelope *envelope, json_t *root,
+static enum nts_status parse_top(struct envelope *envelope, const struct json_slice *root,
                                  const struct json_place *place)
 {
+    static const struct json_members members = {.names = top_names, .num = 6};
     struct envelope_head *head = &envelope->head;
-    json_t *values[6];
+    struct json_slice values[6];
+    int64_t generation;
+    char aead[32];
     /* The format comes first: in a file of another one, the other members mean nothing. */
-    json_t *format = json_object_get(root, top_names[0]);
-    if (!json_is_string(format) || strcmp(json_string_value(format), ENVELOPE_FORMAT) != 0) {
+    if (!json_slice_member(&values[0], root, top_names[0]) ||
+        !json_slice_equals(&values[0], ENVELOPE_FORMAT)) {
         return strict_json_error(place, top_names[0], "expected \"" ENVELOPE_FORMAT "\"");
     }
-    enum nts_status status = strict_json_members(values, top_names, 6, 0, root, place);
+    enum nts_status status = strict_json_members(values, &members, root, place);
     if (status != NTS_OK) {
         return status;
     }
-    if (!json_is_integer(values[1]) || json_integer_value(values[1]) < 1 ||
-        json_integer_value(values[1]) > (json_int_t)KEYRING_MAX_GENERATION) {
+    if (!json_slice_integer(&generation, &values[1]) || generation < 1 ||
+        generation > (int64_t)KEYRING_MAX_GENERATION) {
         return strict_json_error(place, top_names[1], "expected an integer from 1 to 2^53 - 1");
     }
-    head->generation = (uint64_t)json_integer_value(values[1]);
-    if (!json_is_string(values[2]) ||
-        !envelope_aead_find(&head->aead, json_string_value(values[2]))) {
+    head->generation = (uint64_t)generation;
+    if (json_slice_string(aead, sizeof(aead), &values[2]) == SIZE_MAX ||
+        !envelope_aead_find(&head->aead, aead)) {
         return strict_json_error(place, top_names[2],
                                  "expected \"aes-128-gcm\" or \"chacha20-poly1305\"");
     }
-    status = parse_recipients(envelope, values[3], place);
+    status = parse_recipients(envelope, &values[3], place);
     if (status == NTS_OK) {
-        status = parse_hex(envelope->nonce, NONCE_LEN, values[4], top_names[4], place);
+        status = parse_hex(envelope->nonce, NONCE_LEN, &values[4], top_names[4], place);
     }
     if (status == NTS_OK) {
-        status = parse_ciphertext(envelope, values[5], place);
+        status = parse_ciphertext(envelope, &values[5], place);
     }
     return status;
 }
@@ -219,16 +239,15 @@ enum nts_status envelope_parse(struct envelope **envelope, const char *text, siz
                                const char *path, struct error *error)
 {
     const struct json_place place = {.path = path, .status = NTS_ERR_ENVELOPE_FORM, .error = error};
-    json_t *root;
+    struct json_slice root;
     *envelope = NULL;
-    enum nts_status status = strict_json_load(&root, text, len, &place);
+    enum nts_status status = strict_json_parse(&root, text, len, &place);
     if (status != NTS_OK) {
         return status;
     }
     *envelope = envelope_create();
-    status = *envelope != NULL ? parse_top(*envelope, root, &place)
+    status = *envelope != NULL ? parse_top(*envelope, &root, &place)
                                : error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
-    json_decref(root);
     if (status != NTS_OK) {
         envelope_free(*envelope);
         *envelope = NULL;

@@ -1,8 +1,8 @@
 #include "crypto/secret_mem.h"
 #include "keys/envelope.h"
-#include "keys/strict_json.h"
 #include "support/octets.h"
 
+#include <jansson.h>
 #include <openssl/curve25519.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +99,7 @@ static char *text_of(json_t *json)
 {
     char *dumped = json_dumps(json, JSON_COMPACT);
     char *text = strdup(dumped);
-    strict_json_free(dumped);
+    free(dumped);
     json_decref(json);
     return text;
 }
@@ -287,7 +287,7 @@ Test(envelope, white_space_and_order_of_members_do_not_matter)
     char *sorted = json_dumps(root, JSON_SORT_KEYS | JSON_INDENT(7));
     assert_opens(sorted, 1, CONTENT);
     cr_assert(envelope_is(sorted, strlen(sorted)));
-    strict_json_free(sorted);
+    free(sorted);
     json_decref(root);
     free(text);
 }
