@@ -1,10 +1,10 @@
 /* bench-micro: nanoseconds of the packet path's crypto, and of whole requests, for every path of
  * the AEADs. Rounds alternate between the paths, so that the machine's drift cancels; what is
  * printed is the median. */
+#include "base/arguments.h"
 #include "base/clock_time.h"
 #include "micro_fixture.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,9 +194,8 @@ static int run_one(const struct options *options)
         operation++;
     }
     const struct aead_algorithm *aead = aead_find((uint16_t)options->aead_id);
-    if (path == AEAD_NUM_PATHS || operation == NUM_OPERATIONS || aead == NULL ||
-        options->batch == 0 || options->batch > ANSWER_MAX_BATCH) {
-        fprintf(stderr, "bench-micro: no such operation, path, aead or batch\n");
+    if (path == AEAD_NUM_PATHS || operation == NUM_OPERATIONS || aead == NULL) {
+        fprintf(stderr, "bench-micro: no such operation, path or aead\n");
         return 2;
     }
     if (!aead_path_is_present((enum aead_path)path)) {
@@ -210,67 +209,58 @@ static int run_one(const struct options *options)
     return 0;
 }
 
-static const char usage[] =
-    "Usage: bench-micro [--rounds N] [--json]\n"
-    "       bench-micro --operation NAME [--path NAME] [--aead ID] [--batch N] [--times N]\n"
-    "\n"
-    "Prints nanoseconds per operation for every path of the AEADs, median of N rounds (101).\n"
-    "With --operation it runs one case N times and prints nothing, for callgrind.\n";
+#define FIELD(field) ARGUMENT_FIELD(struct options, field)
 
-static bool parse_options(struct options *options, int argc, char **argv)
-{
-    static const struct option long_options[] = {
-        {"rounds", required_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'j'},
-        {"operation", required_argument, NULL, 'o'},
-        {"path", required_argument, NULL, 'p'},
-        {"aead", required_argument, NULL, 'a'},
-        {"batch", required_argument, NULL, 'b'},
-        {"times", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'r':
-            options->num_rounds = strtoul(optarg, NULL, 10);
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        case 'o':
-            options->operation = optarg;
-            break;
-        case 'p':
-            options->path = optarg;
-            break;
-        case 'a':
-            options->aead_id = strtoul(optarg, NULL, 10);
-            break;
-        case 'b':
-            options->batch = strtoul(optarg, NULL, 10);
-            break;
-        case 't':
-            options->num_times = strtoul(optarg, NULL, 10);
-            break;
-        default:
-            return false;
-        }
-    }
-    return optind == argc && options->num_rounds > 0 && options->num_rounds <= MAX_ROUNDS;
-}
+/* clang-format off */
+static const struct argument_row rows[] = {
+    {.heading = "All operations",
+     .name = "rounds", .value = "N",
+     .kind = ARGUMENT_INTEGER, FIELD(num_rounds), .min = 1, .max = MAX_ROUNDS,
+     .default_value = "101",
+     .help = "rounds, of which the median is printed"},
+    {.name = "json",
+     .kind = ARGUMENT_FLAG, FIELD(json),
+     .help = "print one JSON object"},
+    {.heading = "One operation, for callgrind: prints nothing",
+     .name = "operation", .value = "NAME",
+     .kind = ARGUMENT_TEXT, FIELD(operation),
+     .help = "run this operation alone"},
+    {.name = "path", .value = "NAME",
+     .kind = ARGUMENT_TEXT, FIELD(path),
+     .help = "path of the AEAD (default: the fastest of this machine)"},
+    {.name = "aead", .value = "ID",
+     .kind = ARGUMENT_INTEGER, FIELD(aead_id), .max = UINT16_MAX, .default_value = "15",
+     .help = "the AEAD algorithm"},
+    {.name = "batch", .value = "N",
+     .kind = ARGUMENT_INTEGER, FIELD(batch), .min = 1, .max = ANSWER_MAX_BATCH,
+     .default_value = "32",
+     .help = "requests in a batch"},
+    {.name = "times", .value = "N",
+     .kind = ARGUMENT_INTEGER, FIELD(num_times), .default_value = "1000",
+     .help = "number of batches"},
+};
+/* clang-format on */
+
+static const struct argument_command commands[] = {{.name = NULL}};
+
+static const struct argument_program program = {
+    .name = "bench-micro",
+    .purpose = "nanoseconds per operation for every path of the AEADs",
+    .commands = commands,
+    .num_commands = 1,
+    .rows = rows,
+    .num_rows = sizeof(rows) / sizeof(rows[0]),
+    .notes = "Exit status: 2 wrong command line; 3 this machine does not have the path.",
+    .usage_status = 2,
+};
 
 int main(int argc, char **argv)
 {
-    struct options options = {.num_rounds = 101,
-                              .path = aead_path_name(aead_path_current()),
-                              .aead_id = AEAD_AES_SIV_CMAC_256,
-                              .batch = 32,
-                              .num_times = 1000};
-    if (!parse_options(&options, argc, argv)) {
-        fputs(usage, stderr);
-        return 2;
+    struct options options = {.path = aead_path_name(aead_path_current())};
+    size_t command;
+    int exit_status = arguments_parse(&options, &command, &program, argc, argv);
+    if (exit_status >= 0) {
+        return exit_status;
     }
     if (options.operation != NULL) {
         return run_one(&options);

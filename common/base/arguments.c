@@ -113,7 +113,7 @@ static int take_option(struct pass *pass, const struct argument_row *row, const 
     const struct argument_program *program = pass->program;
     char name[NAME_LEN];
     format_name(name, row);
-    if (row >= arguments_common && row < arguments_common + ARGUMENTS_NUM_COMMON) {
+    if (row == &arguments_common[0] || row == &arguments_common[1]) {
         return print_common(pass, row);
     }
     if (pass->command == NULL) {

@@ -29,7 +29,8 @@ struct client_options {
     size_t max_cookies; /* that a session with an even number keeps */
     int64_t hoard_s;    /* 0: nothing is kept aside */
     int64_t seconds;    /* 0: until a signal */
-    int64_t timeout_ms;
+    double timeout_s;
+    int64_t timeout_ms; /* the same, rounded up */
 };
 
 /* client_options_parse reads the command line. -1 to go on, else the exit status. */
