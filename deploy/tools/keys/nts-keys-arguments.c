@@ -80,7 +80,7 @@ static const struct argument_row rows[] = {
     {.name = "ahead", .value = "D",
      .kind = ARGUMENT_DURATION, FIELD(policy.ahead_s),
      .taken_by = C_POLICY,
-     .help = "add keys until they cover this time from now (default: the lead time)"},
+     .help = "add keys until the last one activates this far from now (default: the lead time)"},
     {.name = "open-after", .value = "D",
      .kind = ARGUMENT_DURATION, FIELD(policy.open_after_s), .min = 1, .default_value = "2w",
      .taken_by = C_POLICY,
