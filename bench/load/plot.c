@@ -99,9 +99,18 @@ static double y_at(const struct axis *axis, double value, int top)
     return top + PANEL_HEIGHT - value / axis->max * PANEL_HEIGHT;
 }
 
-static void write_grid(FILE *out, const struct axis *x, const struct axis *y, int top,
-                       const char *y_label)
+/* One of the two diagrams. */
+struct panel {
+    const struct axis *x;
+    const struct axis *y;
+    int top;
+};
+
+static void write_grid(FILE *out, const struct panel *panel, const char *y_label)
 {
+    const struct axis *x = panel->x;
+    const struct axis *y = panel->y;
+    int top = panel->top;
     fprintf(out, "<rect x='%d' y='%d' width='%d' height='%d' fill='none' stroke='#888'/>\n", LEFT,
             top, PANEL_WIDTH, PANEL_HEIGHT);
     for (double value = 0; value <= x->max * 1.0001; value += x->step) {
@@ -118,9 +127,12 @@ static void write_grid(FILE *out, const struct axis *x, const struct axis *y, in
     fprintf(out, "<text x='%d' y='%d' font-weight='bold'>%s</text>\n", LEFT, top - 6, y_label);
 }
 
-static void write_curve(FILE *out, const struct axis *x, const struct axis *y, int top,
-                        const struct curve *curve, const struct plot_point *points, size_t num)
+static void write_curve(FILE *out, const struct panel *panel, const struct curve *curve,
+                        const struct plot_point *points, size_t num)
 {
+    const struct axis *x = panel->x;
+    const struct axis *y = panel->y;
+    int top = panel->top;
     fprintf(out, "<polyline fill='none' stroke='%s' points='", curve->color);
     for (size_t i = 0; i < num; i++) {
         fprintf(out, "%.1f,%.1f ", x_at(x, rate_of(&points[i])),
@@ -155,7 +167,8 @@ void plot_write(FILE *out, const char *title, const struct plot_point *points, s
     struct axis x = axis_up_to(max_of(sorted, num, rate_of));
     struct axis loss_axis = axis_up_to(max_of(sorted, num, loss_of));
     struct axis latency_axis = axis_up_to(max_of(sorted, num, p99_of));
-    int second_top = TOP + PANEL_HEIGHT + GAP;
+    const struct panel loss_panel = {&x, &loss_axis, TOP};
+    const struct panel latency_panel = {&x, &latency_axis, TOP + PANEL_HEIGHT + GAP};
 
     fprintf(out,
             "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' viewBox='0 0 %d %d' "
@@ -164,13 +177,13 @@ void plot_write(FILE *out, const char *title, const struct plot_point *points, s
             WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT);
     write_escaped(out, title);
     fputs("</text>\n", out);
-    write_grid(out, &x, &loss_axis, TOP, "loss, %");
-    write_curve(out, &x, &loss_axis, TOP, &loss, sorted, num);
-    write_grid(out, &x, &latency_axis, second_top, "latency of what was answered, us");
+    write_grid(out, &loss_panel, "loss, %");
+    write_curve(out, &loss_panel, &loss, sorted, num);
+    write_grid(out, &latency_panel, "latency of what was answered, us");
     for (size_t i = 0; i < sizeof(latencies) / sizeof(latencies[0]); i++) {
-        write_curve(out, &x, &latency_axis, second_top, &latencies[i], sorted, num);
+        write_curve(out, &latency_panel, &latencies[i], sorted, num);
         fprintf(out, "<text x='%d' y='%d' fill='%s'>%s</text>\n", LEFT + 10,
-                second_top + 18 + 16 * (int)i, latencies[i].color, latencies[i].label);
+                latency_panel.top + 18 + 16 * (int)i, latencies[i].color, latencies[i].label);
     }
     fprintf(out,
             "<text x='%d' y='%d' text-anchor='middle'>requests per second (filled: within the "

@@ -4,8 +4,8 @@
 #define NTS_CLIENT_KE_CLIENT_H
 
 #include "client/ke_connection.h"
-#include "keys/cookie.h"
 #include "client/ke_response.h"
+#include "keys/cookie.h"
 
 #define CERT_NAME_LEN 256
 

@@ -32,7 +32,8 @@ struct chrony_key {
 };
 
 struct chrony_keys {
-    double age_s; /* of the current key */
+    double age_s;         /* of the current key, when the file was written */
+    int64_t written_at_s; /* by whoever has the file: chrony_keys_parse leaves it 0 */
     struct chrony_key keys[CHRONY_NUM_KEYS];
 };
 
@@ -65,8 +66,8 @@ NTS_MUST_CHECK enum nts_status chrony_keys_export(struct chrony_keys *keys, size
                                                   const struct keyring_document *document,
                                                   int64_t now_s, struct error *error);
 
-/* chrony_keys_import takes the four keys into a document, which may be empty. `written_at_s` is
- * when the file was written, which its age counts from. The current key activates at written_at_s -
+/* chrony_keys_import takes the four keys into a document, which may be empty. Its age counts
+ * from keys->written_at_s. The current key activates at written_at_s -
  * age (not later than now), the old ones an interval earlier each, the next one an interval later
  * but never before now_s + lead_s; a second or so aside where the document has a key of that layout
  * that activates then. Each opens for open_after_s after its successor takes over, and at least
@@ -78,8 +79,10 @@ NTS_MUST_CHECK enum nts_status chrony_keys_export(struct chrony_keys *keys, size
  * file changes nothing. NTS_ERR_KEYRING_FORM, with text and the document as it was, if an id is
  * there with another secret or layout, there would be too many keys or generations, or times before
  * 1970; NTS_ERR_NO_MEMORY. */
-NTS_MUST_CHECK enum nts_status chrony_keys_import(
-    struct keyring_document *document, struct key_change *change, const struct chrony_keys *keys,
-    int64_t written_at_s, const struct key_policy *policy, int64_t now_s, struct error *error);
+NTS_MUST_CHECK enum nts_status chrony_keys_import(struct keyring_document *document,
+                                                  struct key_change *change,
+                                                  const struct chrony_keys *keys,
+                                                  const struct key_policy *policy, int64_t now_s,
+                                                  struct error *error);
 
 #endif

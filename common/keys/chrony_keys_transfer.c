@@ -200,9 +200,8 @@ static void set_expiries(struct import *import)
 }
 
 enum nts_status chrony_keys_import(struct keyring_document *document, struct key_change *change,
-                                   const struct chrony_keys *keys, int64_t written_at_s,
-                                   const struct key_policy *policy, int64_t now_s,
-                                   struct error *error)
+                                   const struct chrony_keys *keys, const struct key_policy *policy,
+                                   int64_t now_s, struct error *error)
 {
     assert(key_policy_is_valid(policy));
     memset(change, 0, sizeof(*change));
@@ -212,7 +211,7 @@ enum nts_status chrony_keys_import(struct keyring_document *document, struct key
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
     *import.draft = *document;
-    import.current_at_s = written_at_s - (int64_t)keys->age_s;
+    import.current_at_s = keys->written_at_s - (int64_t)keys->age_s;
     if (import.current_at_s > now_s) {
         import.current_at_s = now_s;
     }

@@ -98,11 +98,12 @@ static bool open_content(char *content, size_t *content_len, const struct envelo
     return done;
 }
 
-static enum nts_status open_at(char **content, size_t *content_len, const struct envelope *envelope,
+static enum nts_status open_at(struct envelope_content *content, const struct envelope *envelope,
                                size_t position, const uint8_t private_key[RAW_KEY_LEN],
                                const char *path, struct error *error)
 {
     enum nts_status status = NTS_OK;
+    size_t plain_len = 0;
     uint8_t content_key[CONTENT_KEY_MAX_LEN + TAG_LEN];
     char *head = envelope_head_text(&envelope->head);
     /* The tag leaves room for the final NUL. */
@@ -110,7 +111,7 @@ static enum nts_status open_at(char **content, size_t *content_len, const struct
     if (head == NULL || plain == NULL) {
         status = error_set(error, NTS_ERR_NO_MEMORY, "%s: out of memory", path);
     } else if (!open_content_key(content_key, envelope, position, head, private_key) ||
-               !open_content(plain, content_len, envelope, head, content_key)) {
+               !open_content(plain, &plain_len, envelope, head, content_key)) {
         status = error_set(error, NTS_ERR_ENVELOPE_FORGED,
                            "%s: the envelope was altered, or spliced from others", path);
     }
@@ -121,14 +122,14 @@ static enum nts_status open_at(char **content, size_t *content_len, const struct
         secret_free(plain);
         return status;
     }
-    plain[*content_len] = '\0';
-    *content = plain;
+    plain[plain_len] = '\0';
+    *content = (struct envelope_content){plain, plain_len, envelope->head.generation};
     return NTS_OK;
 }
 
-enum nts_status envelope_open(char **content, size_t *content_len, uint64_t *generation,
-                              const char *text, size_t len, const uint8_t private_key[RAW_KEY_LEN],
-                              const char *path, struct error *error)
+enum nts_status envelope_open(struct envelope_content *content, const char *text, size_t len,
+                              const uint8_t private_key[RAW_KEY_LEN], const char *path,
+                              struct error *error)
 {
     struct envelope *envelope;
     enum nts_status status = envelope_parse(&envelope, text, len, path, error);
@@ -140,14 +141,13 @@ enum nts_status envelope_open(char **content, size_t *content_len, uint64_t *gen
     X25519_public_from_private(public_key, private_key);
     key_fingerprint(fingerprint, public_key);
     size_t position = envelope_find_node(&envelope->head, fingerprint);
-    *generation = envelope->head.generation;
     if (position == envelope->head.num_nodes) {
         status = error_set(error, NTS_ERR_NOT_RECIPIENT,
                            "%s: not sealed to this node: the key is that of %s, which is not "
                            "among its %zu recipients",
                            path, fingerprint, envelope->head.num_nodes);
     } else {
-        status = open_at(content, content_len, envelope, position, private_key, path, error);
+        status = open_at(content, envelope, position, private_key, path, error);
     }
     envelope_free(envelope);
     return status;
@@ -244,7 +244,7 @@ done:
     return status;
 }
 
-enum nts_status envelope_seal(char **text, const char *content, size_t len, uint64_t generation,
+enum nts_status envelope_seal(char **text, const char *content, uint64_t generation,
                               const struct public_keys *nodes, enum envelope_aead aead,
                               struct error *error)
 {
@@ -254,7 +254,7 @@ enum nts_status envelope_seal(char **text, const char *content, size_t len, uint
     }
     enum nts_status status = fill_head(&envelope->head, generation, nodes, aead, error);
     if (status == NTS_OK) {
-        status = seal_parts(envelope, content, len, nodes, error);
+        status = seal_parts(envelope, content, strlen(content), nodes, error);
     }
     if (status == NTS_OK) {
         *text = envelope_format(envelope);

@@ -25,23 +25,28 @@ NTS_MUST_CHECK enum nts_status envelope_read_head(struct envelope_head *head, co
                                                   size_t len, const char *path,
                                                   struct error *error);
 
-/* envelope_seal encrypts the `len` octets at `content`, a keyring file of that generation, to each
+/* envelope_seal encrypts the NUL-terminated `content`, a keyring file of that generation, to each
  * of `nodes` (X25519). `*text` gets the envelope with a final newline and a NUL; free() it.
  * NTS_ERR_NO_MEMORY or NTS_ERR_INTERNAL (no node, a node that is there twice, a public key of low
  * order), with text. */
-NTS_MUST_CHECK enum nts_status envelope_seal(char **text, const char *content, size_t len,
-                                             uint64_t generation, const struct public_keys *nodes,
+NTS_MUST_CHECK enum nts_status envelope_seal(char **text, const char *content, uint64_t generation,
+                                             const struct public_keys *nodes,
                                              enum envelope_aead aead, struct error *error);
 
-/* envelope_open decrypts what is sealed to the node with that X25519 key. `*content`, in memory of
- * secret_alloc and with a NUL behind its `*content_len` octets, is the caller's; `*generation` is
- * the one that the envelope shows, authentic now. Errors, each with a text that begins with `path`:
+/* What was in an envelope. */
+struct envelope_content {
+    char *text; /* of secret_alloc, with a NUL behind its `len` octets */
+    size_t len;
+    uint64_t generation; /* the one that the envelope shows, authentic now */
+};
+
+/* envelope_open decrypts what is sealed to the node with that X25519 key. The text of `*content` is
+ * the caller's. Errors, each with a text that begins with `path`, and `*content` as it was:
  * NTS_ERR_ENVELOPE_FORM (truncated, not JSON, a member that is missing, unknown or of the wrong
  * form), NTS_ERR_NOT_RECIPIENT (says for which node the key is), NTS_ERR_ENVELOPE_FORGED (altered,
  * or spliced from several), NTS_ERR_NO_MEMORY. */
-NTS_MUST_CHECK enum nts_status envelope_open(char **content, size_t *content_len,
-                                             uint64_t *generation, const char *text, size_t len,
-                                             const uint8_t private_key[RAW_KEY_LEN],
+NTS_MUST_CHECK enum nts_status envelope_open(struct envelope_content *content, const char *text,
+                                             size_t len, const uint8_t private_key[RAW_KEY_LEN],
                                              const char *path, struct error *error);
 
 #endif

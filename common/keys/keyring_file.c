@@ -25,15 +25,14 @@ static enum nts_status open_envelope(struct secret_file *file, uint64_t *generat
     if (status != NTS_OK) {
         return status;
     }
-    char *content;
-    size_t content_len;
-    status = envelope_open(&content, &content_len, generation, file->text, file->len, private_key,
-                           path, error);
+    struct envelope_content content;
+    status = envelope_open(&content, file->text, file->len, private_key, path, error);
     secret_wipe(private_key, sizeof(private_key));
     if (status == NTS_OK) {
         secret_free(file->text);
-        file->text = content;
-        file->len = content_len;
+        file->text = content.text;
+        file->len = content.len;
+        *generation = content.generation;
     }
     return status;
 }

@@ -297,19 +297,17 @@ void metrics_counters(struct metrics_page *page, const char *prefix, const struc
     page->family.name = NULL; /* the name goes with this function */
 }
 
-void metrics_counters_by(struct metrics_page *page, const char *name, const char *help,
-                         const char *label_name, const char *const *label_values,
-                         const uint64_t *values, size_t num)
+void metrics_counters_by(struct metrics_page *page, const struct metric_split *split,
+                         const char *const *label_values, const uint64_t *values, size_t num)
 {
-    metrics_family(page, &(struct metric_family){name, METRIC_COUNTER, NULL, help});
+    metrics_family(page, &(struct metric_family){split->name, METRIC_COUNTER, NULL, split->help});
     for (size_t i = 0; i < num; i++) {
-        metrics_count(page, METRIC_LABELS({label_name, label_values[i]}), values[i]);
+        metrics_count(page, METRIC_LABELS({split->label, label_values[i]}), values[i]);
     }
 }
 
-void metrics_counters_by_status(struct metrics_page *page, const char *name, const char *help,
-                                const char *label_name, const struct status_set *set,
-                                const uint64_t *values)
+void metrics_counters_by_status(struct metrics_page *page, const struct metric_split *split,
+                                const struct status_set *set, const uint64_t *values)
 {
-    metrics_counters_by(page, name, help, label_name, set->labels, values, set->num);
+    metrics_counters_by(page, split, set->labels, values, set->num);
 }

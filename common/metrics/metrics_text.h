@@ -97,14 +97,20 @@ struct metric_row {
 void metrics_counters(struct metrics_page *page, const char *prefix, const struct metric_row *rows,
                       const uint64_t *values, size_t num);
 
-/* metrics_counters_by writes one counter family with a sample for each of the `num` values. */
-void metrics_counters_by(struct metrics_page *page, const char *name, const char *help,
-                         const char *label_name, const char *const *label_values,
-                         const uint64_t *values, size_t num);
+/* A counter family whose samples differ in one label. */
+struct metric_split {
+    const char *name;
+    const char *help;
+    const char *label;
+};
+
+/* metrics_counters_by writes such a family with a sample for each of the `num` values of the label.
+ */
+void metrics_counters_by(struct metrics_page *page, const struct metric_split *split,
+                         const char *const *label_values, const uint64_t *values, size_t num);
 
 /* metrics_counters_by_status does so for the statuses of a set: `values` has set->num of them. */
-void metrics_counters_by_status(struct metrics_page *page, const char *name, const char *help,
-                                const char *label_name, const struct status_set *set,
-                                const uint64_t *values);
+void metrics_counters_by_status(struct metrics_page *page, const struct metric_split *split,
+                                const struct status_set *set, const uint64_t *values);
 
 #endif

@@ -51,9 +51,12 @@ void service_metrics_keyring(struct metrics_page *page, const struct keyring_rep
     optional_seconds(page, "nts_keyring_last_expiry_seconds",
                      "Time until no key opens any cookie; negative: since then",
                      report->num_keys > 0, report->last_expiry_s - now);
-    metrics_counters_by_status(page, "nts_keyring_loads",
+    metrics_counters_by_status(
+        page,
+        &(struct metric_split){"nts_keyring_loads",
                                "Loads of the keyring file, by result: ok, or why it was refused",
-                               "result", &keyring_loads, report->loads);
+                               "result"},
+        &keyring_loads, report->loads);
 }
 
 void service_health_keyring(struct health *health, const struct keyring_report *report)

@@ -34,10 +34,14 @@ static void write_connections(struct metrics_page *page, const struct ke_sums *s
 
 static void write_handshakes(struct metrics_page *page, const struct ke_sums *sums)
 {
-    metrics_counters_by(page, "nts_ke_tls_versions", "TLS handshakes completed, by version",
-                        "version", tls_version_labels, sums->by_version, TLS_NUM_VERSIONS);
-    metrics_counters_by(page, "nts_ke_tls_groups",
-                        "TLS handshakes completed, by key-exchange group", "group",
+    metrics_counters_by(page,
+                        &(struct metric_split){"nts_ke_tls_versions",
+                                               "TLS handshakes completed, by version", "version"},
+                        tls_version_labels, sums->by_version, TLS_NUM_VERSIONS);
+    metrics_counters_by(page,
+                        &(struct metric_split){"nts_ke_tls_groups",
+                                               "TLS handshakes completed, by key-exchange group",
+                                               "group"},
                         tls_group_labels, sums->by_group, TLS_NUM_GROUPS);
     metrics_family(page,
                    &(struct metric_family){"nts_ke_handshake_seconds", METRIC_HISTOGRAM, "seconds",
@@ -57,12 +61,16 @@ static void write_counters(struct metrics_page *page, const struct ke_sums *sums
         aeads[i] = aead_at(i)->name;
     }
     metrics_counters(page, "nts_ke", events, sums->values, KE_NUM_EVENTS);
-    metrics_counters_by_status(page, "nts_ke_sessions",
-                               "Sessions that ended, by result: ok, or why they failed", "result",
-                               &ke_results, sums->values + KE_NUM_EVENTS);
-    metrics_counters_by(page, "nts_ke_aead_responses",
-                        "Responses with cookies, by the AEAD algorithm agreed on", "aead", aeads,
-                        sums->by_aead, AEAD_NUM_ALGORITHMS);
+    metrics_counters_by_status(
+        page,
+        &(struct metric_split){"nts_ke_sessions",
+                               "Sessions that ended, by result: ok, or why they failed", "result"},
+        &ke_results, sums->values + KE_NUM_EVENTS);
+    metrics_counters_by(
+        page,
+        &(struct metric_split){"nts_ke_aead_responses",
+                               "Responses with cookies, by the AEAD algorithm agreed on", "aead"},
+        aeads, sums->by_aead, AEAD_NUM_ALGORITHMS);
 }
 
 void ke_metrics_judge(struct health *health, const struct server_host *host,
@@ -88,8 +96,11 @@ void ke_metrics_write(struct metrics_page *page, const struct server_host *host,
     metrics_gauge(page, "nts_ke_certificate_not_after_timestamp_seconds", "seconds",
                   "When the first of the certificates expires, since 1970",
                   (double)own->certificate_not_after_s);
-    metrics_counters_by_status(page, "nts_ke_certificate_loads",
+    metrics_counters_by_status(
+        page,
+        &(struct metric_split){"nts_ke_certificate_loads",
                                "Loads of certificates, by result: ok, or why they were refused",
-                               "result", &certificate_loads, own->certificate_loads);
+                               "result"},
+        &certificate_loads, own->certificate_loads);
     watch_metrics_write(page, &ke_state_of(host)->watch);
 }

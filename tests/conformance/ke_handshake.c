@@ -234,7 +234,7 @@ KE_TEST(TLS_12_hello_retry_request)
 
 /* HKDF-Expand-Label (RFC 8446, section 7.1). */
 static void expand_label(uint8_t *out, size_t out_len, const EVP_MD *digest, const uint8_t *secret,
-                         const char *label, const uint8_t *context, size_t context_len)
+                         const char *label, const struct octets *context)
 {
     uint8_t info[256];
     size_t info_len;
@@ -245,7 +245,8 @@ static void expand_label(uint8_t *out, size_t out_len, const EVP_MD *digest, con
               CBB_add_bytes(&child, (const uint8_t *)"tls13 ", 6) &&
               CBB_add_bytes(&child, (const uint8_t *)label, strlen(label)) &&
               CBB_add_u8_length_prefixed(&cbb, &child) &&
-              CBB_add_bytes(&child, context, context_len) && CBB_finish(&cbb, NULL, &info_len));
+              CBB_add_bytes(&child, context->data, context->len) &&
+              CBB_finish(&cbb, NULL, &info_len));
     cr_assert_eq(HKDF_expand(out, out_len, digest, secret, EVP_MD_size(digest), info, info_len), 1);
 }
 
@@ -253,15 +254,15 @@ static void expand_label(uint8_t *out, size_t out_len, const EVP_MD *digest, con
 static void export_from_secret(uint8_t *key, size_t key_len, const EVP_MD *digest,
                                const uint8_t *secret, const char *context_hex)
 {
-    uint8_t hash[EVP_MAX_MD_SIZE];
+    struct octets hash = {0};
     uint8_t derived[EVP_MAX_MD_SIZE];
     unsigned hash_len;
     struct octets context = octets_of(context_hex);
-    cr_assert_eq(EVP_Digest("", 0, hash, &hash_len, digest, NULL), 1);
-    expand_label(derived, hash_len, digest, secret, "EXPORTER-network-time-security", hash,
-                 hash_len);
-    cr_assert_eq(EVP_Digest(context.data, context.len, hash, &hash_len, digest, NULL), 1);
-    expand_label(key, key_len, digest, derived, "exporter", hash, hash_len);
+    cr_assert_eq(EVP_Digest("", 0, hash.data, &hash_len, digest, NULL), 1);
+    hash.len = hash_len;
+    expand_label(derived, hash_len, digest, secret, "EXPORTER-network-time-security", &hash);
+    cr_assert_eq(EVP_Digest(context.data, context.len, hash.data, &hash_len, digest, NULL), 1);
+    expand_label(key, key_len, digest, derived, "exporter", &hash);
 }
 
 /* Reads the exporter secret from the key log; returns its length. */

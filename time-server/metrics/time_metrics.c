@@ -45,14 +45,21 @@ static void write_counters(struct metrics_page *page, const struct time_sums *su
         aeads[i] = aead_at(i)->name;
     }
     metrics_counters(page, "nts_time", events, sums->events, ANSWER_NUM_EVENTS);
-    metrics_counters_by_status(page, "nts_time_refused",
-                               "Requests that got silence or an NTS NAK, by cause", "cause",
-                               &answer_causes, sums->by_cause);
-    metrics_counters_by(page, "nts_time_cookies_opened",
-                        "Cookies opened, by how their master key stands to the active one",
-                        "key_age", age_labels, sums->opened_by_age, KEY_NUM_AGES);
-    metrics_counters_by(page, "nts_time_aead_answers", "NTS answers, by AEAD algorithm", "aead",
-                        aeads, sums->answered_by_aead, AEAD_NUM_ALGORITHMS);
+    metrics_counters_by_status(
+        page,
+        &(struct metric_split){"nts_time_refused",
+                               "Requests that got silence or an NTS NAK, by cause", "cause"},
+        &answer_causes, sums->by_cause);
+    metrics_counters_by(
+        page,
+        &(struct metric_split){"nts_time_cookies_opened",
+                               "Cookies opened, by how their master key stands to the active one",
+                               "key_age"},
+        age_labels, sums->opened_by_age, KEY_NUM_AGES);
+    metrics_counters_by(
+        page,
+        &(struct metric_split){"nts_time_aead_answers", "NTS answers, by AEAD algorithm", "aead"},
+        aeads, sums->answered_by_aead, AEAD_NUM_ALGORITHMS);
     write_batch_sizes(page, sums);
     metrics_counters(page, "nts_time_transport", sums->transport.rows, sums->transport.values,
                      sums->transport.num);

@@ -322,9 +322,9 @@ static enum nts_status import_step(struct edit *edit, struct error *error)
     }
     status = chrony_keys_parse(&keys, file.text, file.len, arguments->operand, error);
     if (status == NTS_OK) {
-        status =
-            chrony_keys_import(edit->document, &edit->change, &keys, file.identity.st_mtim.tv_sec,
-                               &arguments->policy, edit->now_s, error);
+        keys.written_at_s = file.identity.st_mtim.tv_sec;
+        status = chrony_keys_import(edit->document, &edit->change, &keys, &arguments->policy,
+                                    edit->now_s, error);
     }
     secret_wipe(&keys, sizeof(keys));
     secret_free(file.text);

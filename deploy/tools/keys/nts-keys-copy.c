@@ -174,8 +174,8 @@ static enum nts_status seal_to(const struct public_keys *nodes,
     if (content == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");
     }
-    enum nts_status status = envelope_seal(&text, content, strlen(content), document->generation,
-                                           nodes, arguments->aead, error);
+    enum nts_status status =
+        envelope_seal(&text, content, document->generation, nodes, arguments->aead, error);
     keyring_text_free(content);
     if (status != NTS_OK) {
         return status;

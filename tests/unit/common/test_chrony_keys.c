@@ -371,8 +371,8 @@ static void import(const char *text, int64_t written_after_s, int64_t now_after_
 {
     struct chrony_keys keys = parsed(text);
     uint64_t generation = document->generation;
-    cr_assert_eq(chrony_keys_import(document, change, &keys, NOW_S + written_after_s, &daily,
-                                    NOW_S + now_after_s, &error),
+    keys.written_at_s = NOW_S + written_after_s;
+    cr_assert_eq(chrony_keys_import(document, change, &keys, &daily, NOW_S + now_after_s, &error),
                  NTS_OK, "%s", error.text);
     cr_assert_eq(document->generation, generation + !key_change_is_none(change));
     for (size_t i = 0; i < document->num_keys; i++) {
@@ -391,7 +391,8 @@ static void assert_not_importable(const char *text, int64_t now_s, const char *p
     struct chrony_keys keys = parsed(text);
     struct keyring_document *before = keyring_document_create();
     *before = *document;
-    cr_assert_eq(chrony_keys_import(document, change, &keys, now_s, &daily, now_s, &error),
+    keys.written_at_s = now_s;
+    cr_assert_eq(chrony_keys_import(document, change, &keys, &daily, now_s, &error),
                  NTS_ERR_KEYRING_FORM);
     cr_assert_not_null(strstr(error.text, part), "%s", error.text);
     cr_assert(key_change_is_none(change));

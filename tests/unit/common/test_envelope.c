@@ -37,8 +37,8 @@ static char *seal(const char *content, uint64_t generation, enum envelope_aead a
 {
     struct error error;
     char *text = NULL;
-    cr_assert_eq(envelope_seal(&text, content, strlen(content), generation, &nodes, aead, &error),
-                 NTS_OK, "%s", error.text);
+    cr_assert_eq(envelope_seal(&text, content, generation, &nodes, aead, &error), NTS_OK, "%s",
+                 error.text);
     cr_assert_str_eq(text + strlen(text) - 2, "}\n");
     return text;
 }
@@ -52,15 +52,13 @@ static void assert_error_text(const struct error *error, const char *part)
 static void assert_opens(const char *text, size_t node, const char *expected)
 {
     struct error error;
-    char *content;
-    uint64_t generation;
-    size_t len;
-    cr_assert_eq(envelope_open(&content, &len, &generation, text, strlen(text),
-                               private_key_of(node).data, "file", &error),
-                 NTS_OK, "%s", error.text);
-    cr_assert_eq(len, strlen(expected));
-    cr_assert_str_eq(content, expected);
-    secret_free(content);
+    struct envelope_content content;
+    cr_assert_eq(
+        envelope_open(&content, text, strlen(text), private_key_of(node).data, "file", &error),
+        NTS_OK, "%s", error.text);
+    cr_assert_eq(content.len, strlen(expected));
+    cr_assert_str_eq(content.text, expected);
+    secret_free(content.text);
 }
 
 /* Asserts the status, and that nothing comes out. */
@@ -69,14 +67,12 @@ static void assert_refused(const char *text, size_t node, enum nts_status expect
 {
     struct error error = {""};
     char untouched;
-    char *content = &untouched;
-    uint64_t generation;
-    size_t len;
-    enum nts_status status = envelope_open(&content, &len, &generation, text, strlen(text),
-                                           private_key_of(node).data, "file", &error);
+    struct envelope_content content = {.text = &untouched};
+    enum nts_status status =
+        envelope_open(&content, text, strlen(text), private_key_of(node).data, "file", &error);
     cr_assert_eq(status, expected, "%s: node %zu: %s: %s", what, node, status_label(status),
                  error.text);
-    cr_assert_eq(content, &untouched);
+    cr_assert_eq(content.text, &untouched);
     assert_error_text(&error, part);
 }
 
@@ -262,19 +258,17 @@ Test(envelope, opens_the_known_ones)
     for (size_t aead = 0; aead < ENVELOPE_NUM_AEADS; aead++) {
         for (uint8_t node = 0; node < 2; node++) {
             struct error error;
-            char *content;
-            uint64_t generation;
-            size_t len;
+            struct envelope_content content;
             struct octets key = octets_counting((uint8_t)(node * 32 + 1), RAW_KEY_LEN);
-            cr_assert_eq(envelope_open(&content, &len, &generation, known[aead],
-                                       strlen(known[aead]), key.data, "file", &error),
-                         NTS_OK, "%s", error.text);
-            cr_assert_str_eq(content, CONTENT);
-            secret_free(content);
+            cr_assert_eq(
+                envelope_open(&content, known[aead], strlen(known[aead]), key.data, "file", &error),
+                NTS_OK, "%s", error.text);
+            cr_assert_str_eq(content.text, CONTENT);
+            secret_free(content.text);
             key.data[31] ^= 1;
-            cr_assert_eq(envelope_open(&content, &len, &generation, known[aead],
-                                       strlen(known[aead]), key.data, "file", &error),
-                         NTS_ERR_NOT_RECIPIENT);
+            cr_assert_eq(
+                envelope_open(&content, known[aead], strlen(known[aead]), key.data, "file", &error),
+                NTS_ERR_NOT_RECIPIENT);
         }
     }
 }
@@ -359,16 +353,14 @@ Test(envelope, no_single_changed_character_opens_to_anything_else)
             char was = text[i];
             for (size_t o = 0; o <= sizeof(others); o++) {
                 struct error error = {""};
-                char *content;
-                uint64_t generation;
-                size_t len;
+                struct envelope_content content;
                 text[i] = o < sizeof(others) ? others[o] : (char)(was ^ 1);
-                enum nts_status status = envelope_open(&content, &len, &generation, text, text_len,
-                                                       private_key_of(0).data, "file", &error);
+                enum nts_status status =
+                    envelope_open(&content, text, text_len, private_key_of(0).data, "file", &error);
                 if (status == NTS_OK) {
                     cr_assert(text[i] == was || was == ' ' || was == '\n', "position %zu", i);
-                    cr_assert_str_eq(content, CONTENT, "position %zu", i);
-                    secret_free(content);
+                    cr_assert_str_eq(content.text, CONTENT, "position %zu", i);
+                    secret_free(content.text);
                 } else {
                     cr_assert(status == NTS_ERR_ENVELOPE_FORM || status == NTS_ERR_NOT_RECIPIENT ||
                                   status == NTS_ERR_ENVELOPE_FORGED,
@@ -503,60 +495,61 @@ Test(envelope, refuses_an_encapsulated_key_of_low_order)
     free(text);
 }
 
+static const struct {
+    const char *member;
+    const char *value;
+    const char *part; /* of the error */
+} breaches[] = {
+    {"format", NULL, "format: expected \"nts-keyring-sealed/1\""},
+    {"format", "\"nts-keyring/1\"", "format: expected"},
+    {"format", "1", "format: expected"},
+    {"generation", NULL, "generation: missing"},
+    {"generation", "0", "generation: expected an integer"},
+    {"generation", "-1", "generation: expected"},
+    {"generation", "7.0", "generation: expected"},
+    {"generation", "\"7\"", "generation: expected"},
+    {"generation", "9007199254740992", "generation: expected"},
+    {"aead", NULL, "aead: missing"},
+    {"aead", "\"aes-256-gcm\"", "aead: expected \"aes-128-gcm\" or \"chacha20-poly1305\""},
+    {"aead", "\"AES-128-GCM\"", "aead: expected"},
+    {"aead", "0", "aead: expected"},
+    {"recipients", NULL, "recipients: missing"},
+    {"recipients", "[]", "recipients: expected a list of 1 to 1024"},
+    {"recipients", "{}", "recipients: expected a list"},
+    {"recipients", "\"aaa8fff703b50b22\"", "recipients: expected a list"},
+    {"recipients", "[7]", "recipients[0]: expected an object"},
+    {"recipients", "[{}]", "recipients[0].node: missing"},
+    {"recipients.node", NULL, "recipients[0].node: missing"},
+    {"recipients.node", "\"aaa8fff703b50b2\"", "recipients[0].node: expected 16"},
+    {"recipients.node", "\"AAA8FFF703B50B22\"", "recipients[0].node: expected lower case"},
+    {"recipients.enc", NULL, "recipients[0].enc: missing"},
+    {"recipients.enc", "\"00\"", "recipients[0].enc: expected 64 hexadecimal digits"},
+    {"recipients.enc", "null", "recipients[0].enc: expected 64"},
+    {"recipients.key", NULL, "recipients[0].key: missing"},
+    {"recipients.key", "\"\"", "recipients[0].key: expected 64"},
+    {"recipients.note", "\"x\"", "recipients[0].note: unknown member"},
+    {"nonce", NULL, "nonce: missing"},
+    {"nonce", "\"0123456789abcdef01234567ff\"", "nonce: expected 24"},
+    {"nonce", "\"0123456789ABCDEF01234567\"", "nonce: expected lower case"},
+    {"ciphertext", NULL, "ciphertext: missing"},
+    {"ciphertext", "7", "ciphertext: expected base64"},
+    {"ciphertext", "\"\"", "ciphertext: expected base64"},
+    {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAA\"", "at least 16 octets"},          /* 15 */
+    {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAAAA\"", "ciphertext: expected"},      /* no padding */
+    {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAAAB==\"", "ciphertext: expected"},    /* not canonical */
+    {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAAAAB=\"", "ciphertext: expected"},    /* not canonical */
+    {"ciphertext", "\"AA==AAAAAAAAAAAAAAAAAAAA\"", "ciphertext: expected"},    /* padding inside */
+    {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAA\\nAA==\"", "ciphertext: expected"}, /* line end */
+    {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAA_-A=\"", "ciphertext: expected"},    /* base64url */
+    {"note", "\"x\"", "note: unknown member"},
+};
+
 Test(envelope, refuses_each_breach_of_its_form)
 {
-    static const struct {
-        const char *member;
-        const char *value;
-        const char *part; /* of the error */
-    } rows[] = {
-        {"format", NULL, "format: expected \"nts-keyring-sealed/1\""},
-        {"format", "\"nts-keyring/1\"", "format: expected"},
-        {"format", "1", "format: expected"},
-        {"generation", NULL, "generation: missing"},
-        {"generation", "0", "generation: expected an integer"},
-        {"generation", "-1", "generation: expected"},
-        {"generation", "7.0", "generation: expected"},
-        {"generation", "\"7\"", "generation: expected"},
-        {"generation", "9007199254740992", "generation: expected"},
-        {"aead", NULL, "aead: missing"},
-        {"aead", "\"aes-256-gcm\"", "aead: expected \"aes-128-gcm\" or \"chacha20-poly1305\""},
-        {"aead", "\"AES-128-GCM\"", "aead: expected"},
-        {"aead", "0", "aead: expected"},
-        {"recipients", NULL, "recipients: missing"},
-        {"recipients", "[]", "recipients: expected a list of 1 to 1024"},
-        {"recipients", "{}", "recipients: expected a list"},
-        {"recipients", "\"aaa8fff703b50b22\"", "recipients: expected a list"},
-        {"recipients", "[7]", "recipients[0]: expected an object"},
-        {"recipients", "[{}]", "recipients[0].node: missing"},
-        {"recipients.node", NULL, "recipients[0].node: missing"},
-        {"recipients.node", "\"aaa8fff703b50b2\"", "recipients[0].node: expected 16"},
-        {"recipients.node", "\"AAA8FFF703B50B22\"", "recipients[0].node: expected lower case"},
-        {"recipients.enc", NULL, "recipients[0].enc: missing"},
-        {"recipients.enc", "\"00\"", "recipients[0].enc: expected 64 hexadecimal digits"},
-        {"recipients.enc", "null", "recipients[0].enc: expected 64"},
-        {"recipients.key", NULL, "recipients[0].key: missing"},
-        {"recipients.key", "\"\"", "recipients[0].key: expected 64"},
-        {"recipients.note", "\"x\"", "recipients[0].note: unknown member"},
-        {"nonce", NULL, "nonce: missing"},
-        {"nonce", "\"0123456789abcdef01234567ff\"", "nonce: expected 24"},
-        {"nonce", "\"0123456789ABCDEF01234567\"", "nonce: expected lower case"},
-        {"ciphertext", NULL, "ciphertext: missing"},
-        {"ciphertext", "7", "ciphertext: expected base64"},
-        {"ciphertext", "\"\"", "ciphertext: expected base64"},
-        {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAA\"", "at least 16 octets"},       /* 15 */
-        {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAAAA\"", "ciphertext: expected"},   /* no padding */
-        {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAAAB==\"", "ciphertext: expected"}, /* not canonical */
-        {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAAAAB=\"", "ciphertext: expected"}, /* not canonical */
-        {"ciphertext", "\"AA==AAAAAAAAAAAAAAAAAAAA\"", "ciphertext: expected"}, /* padding inside */
-        {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAA\\nAA==\"", "ciphertext: expected"}, /* line end */
-        {"ciphertext", "\"AAAAAAAAAAAAAAAAAAAA_-A=\"", "ciphertext: expected"},    /* base64url */
-        {"note", "\"x\"", "note: unknown member"},
-    };
     make_nodes(2);
     char *text = seal(CONTENT, 7, ENVELOPE_AES_128_GCM);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_form(text, rows[i].member, rows[i].value, rows[i].part);
+    for (size_t i = 0; i < sizeof(breaches) / sizeof(breaches[0]); i++) {
+        assert_form(text, breaches[i].member, breaches[i].value, breaches[i].part);
     }
     /* The near misses of the last ones are of the right form. */
     char *altered = with_member(text, "ciphertext", "\"AAAAAAAAAAAAAAAAAAAAAA==\"");
@@ -593,9 +586,8 @@ static void assert_not_sealed(const char *part)
 {
     struct error error = {""};
     char *text = NULL;
-    cr_assert_eq(
-        envelope_seal(&text, CONTENT, strlen(CONTENT), 7, &nodes, ENVELOPE_AES_128_GCM, &error),
-        NTS_ERR_INTERNAL);
+    cr_assert_eq(envelope_seal(&text, CONTENT, 7, &nodes, ENVELOPE_AES_128_GCM, &error),
+                 NTS_ERR_INTERNAL);
     cr_assert_null(text);
     cr_assert_not_null(strstr(error.text, part), "%s", error.text);
 }

@@ -329,9 +329,9 @@ static void make_signed_and_sealed(bool is_signed, bool is_sealed, uint64_t show
     char *text = keyring_document_format(document);
     char *envelope = NULL;
     if (is_sealed) {
-        cr_assert_eq(envelope_seal(&envelope, text, strlen(text), shown_generation, nodes,
-                                   ENVELOPE_AES_128_GCM, &error),
-                     NTS_OK, "%s", error.text);
+        cr_assert_eq(
+            envelope_seal(&envelope, text, shown_generation, nodes, ENVELOPE_AES_128_GCM, &error),
+            NTS_OK, "%s", error.text);
     }
     write_file(path, is_sealed ? envelope : text);
     free(envelope);

@@ -109,7 +109,8 @@ Test(metrics_text, tables_become_families_and_labels)
     struct metrics_page page;
     metrics_page_init(&page, METRICS_PROMETHEUS);
     metrics_counters(&page, "nts", rows, values, 2);
-    metrics_counters_by(&page, "nts_keys", "Keys", "age", labels, values, 2);
+    metrics_counters_by(&page, &(struct metric_split){"nts_keys", "Keys", "age"}, labels, values,
+                        2);
     metrics_gauge(&page, "nts_age_seconds", "seconds", "Age", 3);
     assert_page(&page, "# HELP nts_sent_total What was sent\n# TYPE nts_sent_total counter\n"
                        "nts_sent_total 7\n"
@@ -130,7 +131,7 @@ Test(metrics_text, each_status_of_a_set_has_a_sample_and_no_other)
     values[status_place(&set, NTS_ERR_FORGED)] = 2;
     struct metrics_page page;
     metrics_page_init(&page, METRICS_PROMETHEUS);
-    metrics_counters_by_status(&page, "x", "X", "cause", &set, values);
+    metrics_counters_by_status(&page, &(struct metric_split){"x", "X", "cause"}, &set, values);
     cr_assert_eq(metrics_page_end(&page), NTS_OK);
     char *text = strndup(page.data, page.len);
     cr_assert_not_null(strstr(text, "x_total{cause=\"forged\"} 2\n"));

@@ -78,20 +78,50 @@ Test(answer, transmit_is_after_receive_even_when_the_clock_was_stepped_back)
     snapshot_unref(&ring->snapshot);
 }
 
-/* Conformance matrix 8.5 and 8.6, octet by octet. */
-static void the_vectors_open_and_are_laid_out(void)
+/* The vectors of the conformance matrix, 8.5 and 8.6. */
+static const char vector_request[] =
+    "230006200000000000000000000000000000000000000000000000000000000000000000000000000123456789"
+    "abcdef01040024202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f020400680001"
+    "02030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e"
+    "2f303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f505152535455565758595a5b"
+    "5c5d5e5f606162630404002800100010a0a1a2a3a4a5a6a7a8a9aaabacadaeafe2912f3d0ee268b247d44db011"
+    "873253";
+static const char vector_reply[] =
+    "240106e7000000100000002047505300ee000000000000000123456789abcdefee00000180000001ee00000180"
+    "01000001040024202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f040400900010"
+    "0078b0b1b2b3b4b5b6b7b8b9babbbcbdbebf8290d367e7ad26df10f7d02be44fc23ab59435362739c28b96737b"
+    "7cebfd92c69fe6958b4ff679130c668e7f0d9ff79bdd8d694597d70aac3a87fd1b23b05286683016f06c61a7a8"
+    "30f6bf05f24a8c628f9faa9e748f6de7dd68f2adc8b74332a8d605d5b3681052188af5dceadd401115d9ba0773"
+    "065966";
+
+/* Seals the vector's reply over the `ad_len` octets before its ciphertext. */
+static void seal_vector(const struct aead_algorithm *aead, uint8_t *reply, size_t ad_len,
+                        const struct response_seal *seal, const uint8_t plaintext[104])
 {
-    struct octets packet = octets_of(
-        "230006200000000000000000000000000000000000000000000000000000000000000000000000000123456789"
-        "abcdef01040024202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f020400680001"
-        "02030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e"
-        "2f303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f505152535455565758595a5b"
-        "5c5d5e5f606162630404002800100010a0a1a2a3a4a5a6a7a8a9aaabacadaeafe2912f3d0ee268b247d44db011"
-        "873253");
-    struct octets c2s =
-        octets_of("7ace59b64c903eae1cfc53ba4c438af62e5857ce9443b8c5a4f2bedec4be8c7d");
     struct octets s2c =
         octets_of("e887fc4be1493ac9c7b64771d260007b2fd53b5b47eda991cf4073f9fa363ca5");
+    struct octets nonce = octets_counting(0xb0, 16);
+    memcpy(seal->nonce, nonce.data, nonce.len);
+    store_u64(reply + 32, UINT64_C(0xee00000180000001)); /* finer than our nanoseconds */
+    store_u64(reply + 40, UINT64_C(0xee00000180010000));
+    struct aead_job job = {.aead = aead,
+                           .key = s2c.data,
+                           .out = seal->ciphertext,
+                           .nonce = seal->nonce,
+                           .nonce_len = 16,
+                           .ad = reply,
+                           .ad_len = ad_len,
+                           .in = plaintext,
+                           .in_len = 104};
+    aead_seal_batch(&job, 1);
+}
+
+/* Octet by octet. */
+static void the_vectors_open_and_are_laid_out(void)
+{
+    struct octets packet = octets_of(vector_request);
+    struct octets c2s =
+        octets_of("7ace59b64c903eae1cfc53ba4c438af62e5857ce9443b8c5a4f2bedec4be8c7d");
     struct request request;
     uint8_t nothing[1];
     cr_assert_eq(request_parse(&request, &ntp_versions, packet.data, packet.len), NTS_OK);
@@ -121,7 +151,6 @@ static void the_vectors_open_and_are_laid_out(void)
     response_clock_at(&clock, &status, true, rx_ns);
     uint8_t reply[REQUEST_MAX_LEN];
     struct octets cookie = octets_counting(0x80, 100);
-    struct octets nonce = octets_counting(0xb0, 16);
     uint8_t plaintext[104];
     struct writer inner = writer_over(plaintext, sizeof(plaintext));
     ext_field_write(&inner, EF_NTS_COOKIE, cookie.data, cookie.len);
@@ -130,27 +159,8 @@ static void the_vectors_open_and_are_laid_out(void)
     response_write_unique_id(&w, &request);
     size_t ad_len = writer_len(&w);
     struct response_seal seal = response_write_authenticator(&w, job.aead, sizeof(plaintext));
-    memcpy(seal.nonce, nonce.data, nonce.len);
-    store_u64(reply + 32, UINT64_C(0xee00000180000001)); /* finer than our nanoseconds */
-    store_u64(reply + 40, UINT64_C(0xee00000180010000));
-    struct aead_job seal_job = {.aead = job.aead,
-                                .key = s2c.data,
-                                .out = seal.ciphertext,
-                                .nonce = seal.nonce,
-                                .nonce_len = 16,
-                                .ad = reply,
-                                .ad_len = ad_len,
-                                .in = plaintext,
-                                .in_len = sizeof(plaintext)};
-    aead_seal_batch(&seal_job, 1);
-    assert_octets(
-        reply, writer_len(&w),
-        "240106e7000000100000002047505300ee000000000000000123456789abcdefee00000180000001ee00000180"
-        "01000001040024202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f040400900010"
-        "0078b0b1b2b3b4b5b6b7b8b9babbbcbdbebf8290d367e7ad26df10f7d02be44fc23ab59435362739c28b96737b"
-        "7cebfd92c69fe6958b4ff679130c668e7f0d9ff79bdd8d694597d70aac3a87fd1b23b05286683016f06c61a7a8"
-        "30f6bf05f24a8c628f9faa9e748f6de7dd68f2adc8b74332a8d605d5b3681052188af5dceadd401115d9ba0773"
-        "065966");
+    seal_vector(job.aead, reply, ad_len, &seal, plaintext);
+    assert_octets(reply, writer_len(&w), vector_reply);
 
     w = writer_over(reply, sizeof(reply));
     response_write_header(&w, &request, REPLY_NAK, &clock, rx_ns);
