@@ -43,6 +43,7 @@ void check_give_to_nobody(void);
 void assert_said(const char *text);
 void assert_not_said(const char *text);
 
-#define CHECK_TEST(name) Test(check, name, .init = check_open, .fini = ke_close, .timeout = 60)
+#define CHECK_TEST(name)                                                                           \
+    Test(check, name, .init = check_open, .fini = ke_close, .timeout = TEST_TIMEOUT_S)
 
 #endif

@@ -1,6 +1,5 @@
 #include "fixture.h"
 
-#include "base/clock_time.h"
 #include "keys/keyring_document.h"
 
 #include <errno.h>
@@ -15,17 +14,60 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define MAX_WAIT_MS                                                                                \
-    20000 /* how long a test may hang before it fails; never reached when it passes */
 
 char fixture_ip[16];
 char fixture_directory[64];
 unsigned fixture_port;
+
+/* Nobody listens at the port, on any address and by any protocol. */
+static bool is_free_port(unsigned port)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+    static const int families[] = {AF_INET, AF_INET6};
+    for (int i = 0; i < 4; i++) {
+        union net_address address = {0};
+        address.sa.sa_family = (sa_family_t)families[i / 2];
+        if (families[i / 2] == AF_INET6) {
+            address.in6.sin6_port = htons((uint16_t)port);
+        } else {
+            address.in.sin_port = htons((uint16_t)port);
+        }
+        int fd = socket(families[i / 2], types[i % 2] | SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            continue; /* no IPv6 here */
+        }
+        int on = 1;
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+        int result = bind(fd, &address.sa, address_len(&address));
+        close(fd);
+        if (result != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An abstract Unix socket named after the port holds it until this process ends. */
+static bool reserve_port(unsigned port)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "nts-test-port-%u", port);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(fd, 0);
+    if (bind(fd, (struct sockaddr *)&name,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0 &&
+        is_free_port(port)) {
+        return true;
+    }
+    close(fd);
+    return false;
+}
 
 void fixture_open(void)
 {
@@ -33,6 +75,9 @@ void fixture_open(void)
     snprintf(fixture_ip, sizeof(fixture_ip), "127.%u.%u.%u", 1 + (pid >> 16 & 63), pid >> 8 & 255,
              pid & 255);
     fixture_port = 10000 + pid % 20000;
+    while (!reserve_port(fixture_port)) {
+        fixture_port = fixture_port < 29999 ? fixture_port + 1 : 10000;
+    }
     strcpy(fixture_directory, "/tmp/nts-conformance-XXXXXX");
     cr_assert_not_null(mkdtemp(fixture_directory));
 }
@@ -239,6 +284,7 @@ static void spawn(struct server_process *server, const char *program, const char
 static bool read_log(struct server_process *server, int wait_ms)
 {
     struct pollfd polled = {.fd = server->log_fd, .events = POLLIN};
+    cr_assert_lt(server->log_len, sizeof(server->log) - 1, "the log is too long for the test");
     if (poll(&polled, 1, wait_ms) <= 0) {
         return true;
     }
@@ -252,13 +298,34 @@ static bool read_log(struct server_process *server, int wait_ms)
     return true;
 }
 
+bool server_await_either(struct server_process *server, const char *first, const char *second,
+                         size_t from)
+{
+    int64_t deadline_ns = mono_time_ns() + PATIENCE_MS * NS_PER_MS;
+    cr_assert_leq(from, server->log_len);
+    for (;;) {
+        if (strstr(server->log + from, first) != NULL) {
+            return true;
+        }
+        if (strstr(server->log + from, second) != NULL) {
+            return false;
+        }
+        cr_assert(read_log(server, 100), "the server ended, its log:\n%s", server->log);
+        cr_assert_lt(mono_time_ns(), deadline_ns, "no '%s' in the log:\n%s", first, server->log);
+    }
+}
+
 void server_await_log(struct server_process *server, const char *text, size_t from)
 {
-    int64_t deadline_ns = mono_time_ns() + MAX_WAIT_MS * NS_PER_MS;
-    while (from > server->log_len || strstr(server->log + from, text) == NULL) {
-        cr_assert(read_log(server, 100), "the server ended, its log:\n%s", server->log);
-        cr_assert_lt(mono_time_ns(), deadline_ns, "no '%s' in the log:\n%s", text, server->log);
+    server_await_either(server, text, text, from);
+}
+
+size_t server_log_end(struct server_process *server)
+{
+    struct pollfd polled = {.fd = server->log_fd, .events = POLLIN};
+    while (poll(&polled, 1, 0) == 1 && read_log(server, 0)) {
     }
+    return server->log_len;
 }
 
 void server_start(struct server_process *server, const char *program, const char *config_json,
@@ -278,7 +345,7 @@ void server_stop(struct server_process *server)
         return; /* never started: kill(0) would end us all */
     }
     kill(server->pid, SIGTERM);
-    int64_t deadline_ns = mono_time_ns() + MAX_WAIT_MS * NS_PER_MS;
+    int64_t deadline_ns = mono_time_ns() + PATIENCE_MS * NS_PER_MS;
     while (read_log(server, 100) && mono_time_ns() < deadline_ns) {
     }
     if (mono_time_ns() >= deadline_ns) {

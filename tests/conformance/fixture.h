@@ -5,18 +5,34 @@
 #define NTS_CONFORMANCE_FIXTURE_H
 
 #include "base/address.h"
+#include "base/clock_time.h"
 #include "keys/cookie.h"
 #include "support/make_certificate.h"
+#include "support/patience.h"
 
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <unistd.h>
+
+/* AWAIT evaluates `condition` until it is true; once PATIENCE_MS are over it fails the test with
+ * the message. It is how tests wait for what they can only poll; for a log line there is
+ * server_await_log, for a descriptor poll() with PATIENCE_MS. */
+#define AWAIT(condition, ...)                                                                      \
+    do {                                                                                           \
+        int64_t await_until_ns = mono_time_ns() + PATIENCE_MS * NS_PER_MS;                         \
+        while (!(condition)) {                                                                     \
+            cr_assert_lt(mono_time_ns(), await_until_ns, __VA_ARGS__);                             \
+            usleep(10000);                                                                         \
+        }                                                                                          \
+    } while (0)
 
 /* Addresses that no other test process uses: 127.1.x.y, from the process id. */
 extern char fixture_ip[16];
 extern char fixture_directory[64];
 
-/* A port for ::1 and for wildcards, below the ephemeral ones, that is this test's alone. */
+/* A port for ::1 and for wildcards, below the ephemeral ones. fixture_open reserves it against
+ * other tests, and takes none that another program uses. */
 extern unsigned fixture_port;
 
 #define FIXTURE_NTP_PORT 4123
@@ -32,7 +48,7 @@ struct server_process {
     int log_fd;
     char config_name[32]; /* its configuration, a file of the directory */
     size_t log_len;
-    char log[65536]; /* what it has logged so far, NUL-terminated */
+    char log[1 << 19]; /* what it has logged so far, NUL-terminated */
 };
 
 /* fixture_open makes the directory and the addresses; fixture_close removes it. */
@@ -75,6 +91,15 @@ void server_start(struct server_process *server, const char *program, const char
 /* server_await_log waits until the log has `text` behind its first `from` characters; fails the
  * test if that does not happen. */
 void server_await_log(struct server_process *server, const char *text, size_t from);
+
+/* server_log_end takes in what the server has logged and returns where that ends: what is logged
+ * from now on is behind it. */
+size_t server_log_end(struct server_process *server);
+
+/* server_await_either waits like server_await_log for one of two texts; true if the first is there.
+ */
+bool server_await_either(struct server_process *server, const char *first, const char *second,
+                         size_t from);
 
 /* server_stop ends the server, if it was started, with SIGTERM and fails the test unless it exits
  * with 0, as it does when neither it nor a sanitizer had something to complain about. */

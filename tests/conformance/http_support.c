@@ -8,12 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_WAIT_MS 20000
-
 int http_connect(const char *ip, uint16_t port)
 {
     union net_address address;
-    struct timeval limit = {.tv_sec = MAX_WAIT_MS / 1000};
+    struct timeval limit = {.tv_sec = PATIENCE_MS / 1000};
     cr_assert(address_parse(&address, ip, port));
     int fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_geq(fd, 0);
@@ -61,13 +59,8 @@ void http_get(struct http_answer *answer, const char *path)
 void http_await(const char *path, int status, const char *body)
 {
     static struct http_answer answer;
-    int64_t deadline_ns = mono_time_ns() + MAX_WAIT_MS * NS_PER_MS;
-    do {
-        cr_assert_lt(mono_time_ns(), deadline_ns, "no %d with '%s' from %s, but: %s", status, body,
-                     path, answer.body);
-        usleep(20000);
-        http_get(&answer, path);
-    } while (answer.status != status || strstr(answer.body, body) == NULL);
+    AWAIT((http_get(&answer, path), answer.status == status && strstr(answer.body, body) != NULL),
+          "no %d with '%s' from %s, but: %s", status, body, path, answer.body);
 }
 
 double http_metric(const char *name)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define CERTIFICATES_TEST(name)                                                                    \
-    Test(ke_certificates, name, .init = ke_open_files, .fini = ke_close, .timeout = 60)
+    Test(ke_certificates, name, .init = ke_open_files, .fini = ke_close, .timeout = TEST_TIMEOUT_S)
 
 #define DAY_S 86400
 
@@ -136,7 +136,7 @@ CERTIFICATES_TEST(client_that_accepts_no_signature_gets_alert_40)
     options.insecure = true;
     cr_assert_eq(ke_tls_context_create(&options.context, &options, &error), NTS_OK);
     cr_assert(SSL_CTX_set_verify_algorithm_prefs(options.context, p384, 1));
-    cr_assert_eq(ke_connection_open(&connection, &options, deadline_in_ms(KE_HANG_MS), &error),
+    cr_assert_eq(ke_connection_open(&connection, &options, deadline_in_ms(PATIENCE_MS), &error),
                  NTS_ERR_TLS);
     cr_assert_eq(connection.alert_received, 40, "%d: %s", connection.alert_received, error.text);
     ke_connection_close(&connection);
@@ -204,7 +204,7 @@ CERTIFICATES_TEST(pair_written_in_place_is_served_without_a_signal)
     options.insecure = true;
     ke_dialog_open(&dialog, &options);
     ke_dialog_send(&dialog, NP);
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     fixture_write_certificate_as("a", &(struct certificate_recipe){.common_name = "new"});
     await_line("certificate.loaded", "a", from);
     assert_serves("", ANY, "new");
@@ -233,7 +233,7 @@ CERTIFICATES_TEST(links_swapped_one_after_the_other_are_followed)
     swap_link("key", 1);
     start(PAIR("live/a"));
     assert_serves("", ANY, "archive/a1");
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     swap_link("key", 2);
     usleep(1200000); /* settled, but no pair */
     assert_serves("", ANY, "archive/a1");
@@ -244,7 +244,7 @@ CERTIFICATES_TEST(links_swapped_one_after_the_other_are_followed)
 
 static void dump_counters(const char *text)
 {
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     cr_assert_eq(kill(ke_server.pid, SIGUSR1), 0);
     server_await_log(&ke_server, text, from);
 }
@@ -267,7 +267,7 @@ CERTIFICATES_TEST(what_cannot_be_used_is_refused_once_and_the_old_kept)
     make("good", NULL, "DNS:good.example");
     start(PAIR("mixed") "," PAIR("late") "," PAIR("early") "," PAIR("broken") "," PAIR("good"));
 
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     make("other", NULL, NULL);
     cr_assert_eq(rename(fixture_path("other.key"), fixture_path("mixed.key")), 0);
     fixture_write_certificate_as(
@@ -289,7 +289,7 @@ CERTIFICATES_TEST(what_cannot_be_used_is_refused_once_and_the_old_kept)
     dump_counters("counters.certificate_loads ok=6 certificate_form=1 certificate_expired=1 "
                   "certificate_early=1 private_key_mismatch=1");
 
-    from = ke_server.log_len;
+    from = server_log_end(&ke_server);
     make("mixed", NULL, "DNS:mixed.example");
     await_line("certificate.loaded", "mixed", from);
 }
@@ -309,7 +309,7 @@ CERTIFICATES_TEST(reload_takes_a_longer_list_and_follows_that_too)
     await_line("certificate.loaded", "b", 0);
     assert_serves("b.example", ANY, "b");
 
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     fixture_write_certificate_as(
         "b", &(struct certificate_recipe){.names = "DNS:b.example", .common_name = "b, again"});
     await_line("certificate.loaded", "b", from);

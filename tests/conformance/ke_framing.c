@@ -137,7 +137,7 @@ KE_TEST(KE_12_octets_behind_the_response_are_discarded)
     ke_dialog_open(&dialog, NULL);
     ke_dialog_send(&dialog, NP AE EOM);
     /* The matrix waits 50 ms; that the response is there is the same, and certain. */
-    cr_assert(deadline_wait(dialog.connection.fd, POLLIN, deadline_in_ms(KE_HANG_MS)));
+    cr_assert(deadline_wait(dialog.connection.fd, POLLIN, deadline_in_ms(PATIENCE_MS)));
     ke_dialog_send(&dialog, "40010000");
     ke_dialog_agree(&dialog, OK15);
 }

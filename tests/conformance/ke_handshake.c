@@ -60,7 +60,7 @@ static int shake_hands(struct ke_dialog *dialog)
         if (ssl_error != SSL_ERROR_WANT_READ) {
             return ssl_error;
         }
-        cr_assert(deadline_wait(dialog->connection.fd, POLLIN, deadline_in_ms(KE_HANG_MS)));
+        cr_assert(deadline_wait(dialog->connection.fd, POLLIN, deadline_in_ms(PATIENCE_MS)));
     }
 }
 
@@ -334,11 +334,11 @@ KE_TEST(TLS_13_exporter_follows_the_hash_of_the_suite)
 
 /* Quirk Q-21: a client whose Nagle algorithm holds the request back until its Finished is
  * acknowledged. A delayed acknowledgement comes after 40 ms or more, every time; one exchange below
- * that shows that there is none. */
+ * that shows that there is none, and a busy machine only takes more tries. */
 KE_TEST(Q_21_finished_is_acknowledged_at_once)
 {
     int64_t least_ns = INT64_MAX;
-    for (int i = 0; i < 50 && least_ns > 30 * NS_PER_MS; i++) {
+    for (int i = 0; i < 500 && least_ns > 30 * NS_PER_MS; i++) {
         struct ke_dialog dialog;
         int off = 0;
         ke_dialog_open(&dialog, NULL);

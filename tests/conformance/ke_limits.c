@@ -30,7 +30,8 @@ static void limits_up(void)
     ke_start(LIMITS);
 }
 
-#define LIMIT_TEST(name) Test(ke_server, name, .init = limits_up, .fini = ke_close, .timeout = 60)
+#define LIMIT_TEST(name)                                                                           \
+    Test(ke_server, name, .init = limits_up, .fini = ke_close, .timeout = TEST_TIMEOUT_S)
 
 static int connect_from(const char *source_ip)
 {
@@ -104,7 +105,7 @@ LIMIT_TEST(limits_change_by_reload)
 
 LIMIT_TEST(held_off_sources_are_logged_without_their_addresses)
 {
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     num_admitted(REFUSED_IP, 3);
     server_await_log(&ke_server, "sources.held_off over_budget=0 refused=", from);
     cr_assert_null(strstr(ke_server.log, "127.202."), "%s", ke_server.log);
@@ -113,7 +114,7 @@ LIMIT_TEST(held_off_sources_are_logged_without_their_addresses)
 }
 
 Test(ke_server, held_off_source_is_logged_as_its_network_when_asked_to, .init = ke_open_files,
-     .fini = ke_close, .timeout = 60)
+     .fini = ke_close, .timeout = TEST_TIMEOUT_S)
 {
     ke_start(LIMITS ", \"log_addresses\": \"prefix\"");
     num_admitted(REFUSED_IP, 3);
@@ -121,7 +122,8 @@ Test(ke_server, held_off_source_is_logged_as_its_network_when_asked_to, .init = 
     cr_assert_null(strstr(ke_server.log, REFUSED_IP), "%s", ke_server.log);
 }
 
-Test(ke_server, wrong_limits_are_named, .init = ke_open_files, .fini = fixture_close, .timeout = 60)
+Test(ke_server, wrong_limits_are_named, .init = ke_open_files, .fini = fixture_close,
+     .timeout = TEST_TIMEOUT_S)
 {
     static const struct {
         const char *option;
@@ -199,7 +201,7 @@ static bool is_answered(int fd)
 {
     char octets[8192];
     struct pollfd polled = {.fd = fd, .events = POLLIN};
-    cr_assert_eq(poll(&polled, 1, KE_HANG_MS), 1);
+    cr_assert_eq(poll(&polled, 1, PATIENCE_MS), 1);
     ssize_t got = recv(fd, octets, sizeof(octets), 0);
     cr_assert(got > 0 || errno == ECONNRESET, "a reset, if anything");
     close(fd);
@@ -208,13 +210,13 @@ static bool is_answered(int fd)
 
 static void assert_counted(const char *text)
 {
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     kill(ke_server.pid, SIGUSR1);
     server_await_log(&ke_server, text, from);
 }
 
 #define LATE_TEST(name)                                                                            \
-    Test(ke_server, name, .init = ke_open_files, .fini = ke_close, .timeout = 60)
+    Test(ke_server, name, .init = ke_open_files, .fini = ke_close, .timeout = TEST_TIMEOUT_S)
 
 LATE_TEST(client_that_has_waited_for_too_long_is_sent_away)
 {

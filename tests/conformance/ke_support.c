@@ -96,7 +96,7 @@ void ke_configure(const char *more)
 
 void ke_reload(const char *text)
 {
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     cr_assert_eq(kill(ke_server.pid, SIGHUP), 0);
     server_await_log(&ke_server, text, from);
 }
@@ -104,7 +104,8 @@ void ke_reload(const char *text)
 void ke_rotate(uint64_t generation, const struct master_key_spec *specs, size_t num)
 {
     struct server_process *const servers[] = {&ke_server, &ke_time_server};
-    size_t from[] = {ke_server.log_len, ke_time_server.log_len};
+    size_t from[] = {ke_server.pid > 0 ? server_log_end(&ke_server) : 0,
+                     ke_time_server.pid > 0 ? server_log_end(&ke_time_server) : 0};
     ke_write_keyring(generation, specs, num);
     for (int i = 0; i < 2; i++) {
         if (servers[i]->pid > 0) {
@@ -140,7 +141,7 @@ void ke_dialog_open(struct ke_dialog *dialog, const struct ke_connection_options
     struct ke_connection_options usual = ke_options();
     enum nts_status status =
         ke_connection_open(&dialog->connection, options != NULL ? options : &usual,
-                           deadline_in_ms(KE_HANG_MS), &error);
+                           deadline_in_ms(PATIENCE_MS), &error);
     cr_assert_eq(status, NTS_OK, "%s", error.text);
 }
 
@@ -154,14 +155,14 @@ void ke_dialog_send(struct ke_dialog *dialog, const char *hex)
         struct error error = {0};
         size_t record_len = len - at < TLS_RECORD_LEN ? len - at : TLS_RECORD_LEN;
         enum nts_status status = ke_connection_write(&dialog->connection, octets + at, record_len,
-                                                     deadline_in_ms(KE_HANG_MS), &error);
+                                                     deadline_in_ms(PATIENCE_MS), &error);
         cr_assert_eq(status, NTS_OK, "%s", error.text);
     }
 }
 
 size_t ke_tcp_read_to_end(int fd, uint8_t *data, size_t capacity)
 {
-    int64_t deadline_ns = deadline_in_ms(KE_HANG_MS);
+    int64_t deadline_ns = deadline_in_ms(PATIENCE_MS);
     for (size_t len = 0;;) {
         cr_assert(deadline_wait(fd, POLLIN, deadline_ns), "the server does not close");
         ssize_t got = recv(fd, data + len, capacity - len, 0);
@@ -180,7 +181,7 @@ void ke_dialog_finish(struct ke_dialog *dialog)
     uint8_t behind[64];
     enum ke_read_end end =
         ke_connection_read_all(&dialog->connection, dialog->answer, &dialog->len,
-                               sizeof(dialog->answer), deadline_in_ms(KE_HANG_MS), &error);
+                               sizeof(dialog->answer), deadline_in_ms(PATIENCE_MS), &error);
     cr_assert_eq(end, KE_READ_CLOSE_NOTIFY, "no close_notify after %zu octets: %s", dialog->len,
                  error.text);
     cr_assert_eq(ke_tcp_read_to_end(dialog->connection.fd, behind, sizeof(behind)), 0,
@@ -290,22 +291,32 @@ void ke_expect_ok15(const char *request_hex)
     ke_agree(request_hex, OK15);
 }
 
+static bool try_to_open(struct ke_dialog *dialog, const struct ke_connection_options *options,
+                        struct error *error)
+{
+    if (ke_connection_open(&dialog->connection, options, deadline_in_ms(PATIENCE_MS), error) ==
+        NTS_OK) {
+        return true;
+    }
+    ke_connection_close(&dialog->connection);
+    return false;
+}
+
+void ke_dialog_open_in_time(struct ke_dialog *dialog)
+{
+    struct ke_connection_options options = ke_options();
+    struct error error = {0};
+    AWAIT(try_to_open(dialog, &options, &error), "no handshake: %s", error.text);
+}
+
 void ke_await_service(void)
 {
     struct ke_connection_options options = ke_options();
-    int64_t deadline_ns = deadline_in_ms(KE_HANG_MS);
-    for (;;) {
-        struct ke_dialog dialog;
-        struct error error = {0};
-        if (ke_connection_open(&dialog.connection, &options, deadline_ns, &error) == NTS_OK) {
-            ke_dialog_send(&dialog, NP AE EOM);
-            ke_dialog_agree(&dialog, OK15);
-            return;
-        }
-        ke_connection_close(&dialog.connection);
-        cr_assert_lt(mono_time_ns(), deadline_ns, "no room for another client: %s", error.text);
-        usleep(20000);
-    }
+    struct ke_dialog dialog;
+    struct error error = {0};
+    AWAIT(try_to_open(&dialog, &options, &error), "no room for another client: %s", error.text);
+    ke_dialog_send(&dialog, NP AE EOM);
+    ke_dialog_agree(&dialog, OK15);
 }
 
 const char *ke_zeros(const char *head_hex, size_t num, const char *tail_hex)
@@ -324,7 +335,7 @@ int ke_tcp_open(void)
     union net_address peer;
     struct error error;
     cr_assert_eq(ke_tcp_connect(&fd, &peer, fixture_ip, FIXTURE_KE_PORT, AF_INET,
-                                deadline_in_ms(KE_HANG_MS), &error),
+                                deadline_in_ms(PATIENCE_MS), &error),
                  NTS_OK, "%s", error.text);
     return fd;
 }
@@ -349,7 +360,7 @@ enum nts_status ke_ask_time(struct ke_agreement *agreement)
     cr_assert_eq(ntp_socket_open(&fd, &server, &error), NTS_OK, "%s", error.text);
     cr_assert_eq(send(fd, request.packet, request.len, 0), (ssize_t)request.len);
     cr_assert_eq(
-        ntp_socket_receive(fd, data, &len, sizeof(data), &received_ns, deadline_in_ms(KE_HANG_MS)),
+        ntp_socket_receive(fd, data, &len, sizeof(data), &received_ns, deadline_in_ms(PATIENCE_MS)),
         NTS_OK);
     close(fd);
     return ntp_reply_check(&reply, &agreement->jar, &request, data, len);

@@ -26,9 +26,6 @@
 
 #define KE_NUM_COOKIES 8
 
-/* How long anything may hang before a test fails; never reached when it passes. */
-#define KE_HANG_MS 20000
-
 /* --- the server --- */
 
 extern struct server_process ke_server;
@@ -82,6 +79,10 @@ struct ke_connection_options ke_options(void);
 /* ke_dialog_open does the handshake; NULL: as ke_options says. */
 void ke_dialog_open(struct ke_dialog *dialog, const struct ke_connection_options *options);
 
+/* ke_dialog_open_in_time repeats that until the handshake is done before a short deadline of the
+ * server, which a busy machine may miss. */
+void ke_dialog_open_in_time(struct ke_dialog *dialog);
+
 /* ke_dialog_send sends octets in one TLS record (each 16384 of them). */
 void ke_dialog_send(struct ke_dialog *dialog, const char *hex);
 
@@ -125,8 +126,9 @@ enum nts_status ke_ask_time(struct ke_agreement *agreement);
 
 /* KE_TEST is a row that a server with the usual configuration proves; KE_FILES_TEST one that starts
  * its own. */
-#define KE_TEST(name) Test(conformance, name, .init = ke_open, .fini = ke_close, .timeout = 60)
+#define KE_TEST(name)                                                                              \
+    Test(conformance, name, .init = ke_open, .fini = ke_close, .timeout = TEST_TIMEOUT_S)
 #define KE_FILES_TEST(name)                                                                        \
-    Test(conformance, name, .init = ke_open_files, .fini = ke_close, .timeout = 60)
+    Test(conformance, name, .init = ke_open_files, .fini = ke_close, .timeout = TEST_TIMEOUT_S)
 
 #endif

@@ -140,7 +140,8 @@ static void assert_reason(size_t at, const char *text)
     cr_assert(reason != NULL && strstr(reason, text) != NULL, "no '%s' in '%s'", text, reason);
 }
 
-#define FLEET_TEST(name) Test(keys_fleet, name, .init = fleet_up, .fini = fleet_down, .timeout = 60)
+#define FLEET_TEST(name)                                                                           \
+    Test(keys_fleet, name, .init = fleet_up, .fini = fleet_down, .timeout = TEST_TIMEOUT_S)
 
 FLEET_TEST(is_in_order_when_every_node_opens_every_key_that_lives)
 {

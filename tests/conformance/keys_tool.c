@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define TOOL_TEST(name)                                                                            \
-    Test(keys_tool, name, .init = fixture_open, .fini = fixture_close, .timeout = 60)
+    Test(keys_tool, name, .init = fixture_open, .fini = fixture_close, .timeout = TEST_TIMEOUT_S)
 
 static void assert_keys(const char *arguments, int exit_status, const char *text)
 {

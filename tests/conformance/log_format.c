@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #define LOG_TEST(name, init_function, fini_function)                                               \
-    Test(logs, name, .init = init_function, .fini = fini_function, .timeout = 60)
+    Test(logs, name, .init = init_function, .fini = fini_function, .timeout = TEST_TIMEOUT_S)
 
 /* Fails the test unless the jq program is true of the array of all that the server has logged. */
 static void assert_log(const struct server_process *server, const char *program)
@@ -22,7 +22,7 @@ static void assert_log(const struct server_process *server, const char *program)
 
 static void send_and_await(struct server_process *server, int signal_number, const char *text)
 {
-    size_t from = server->log_len;
+    size_t from = server_log_end(server);
     cr_assert_eq(kill(server->pid, signal_number), 0);
     server_await_log(server, text, from);
 }
@@ -88,7 +88,7 @@ LOG_TEST(life_of_a_time_server_in_json, time_server_up, fixture_close)
 LOG_TEST(level_follows_signals_until_a_reload, ke_open, ke_close)
 {
     send_and_await(&ke_server, SIGRTMIN + 3, " info log.level to=error\n");
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     const struct master_key_spec spec =
         fixture_spec(FIXTURE_NEW_KEY, KEY_LAYOUT_CHRONY_SIV, -1000, 86400);
     fixture_write_keyring(2, &spec, 1);

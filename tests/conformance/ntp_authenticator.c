@@ -158,7 +158,7 @@ static void open_with_longer_new_cookies(void)
 }
 
 Test(conformance, N_31_longer_new_cookies_mean_fewer_of_them, .init = open_with_longer_new_cookies,
-     .fini = time_server_down, .timeout = 60)
+     .fini = time_server_down, .timeout = TEST_TIMEOUT_S)
 {
     struct session_keys keys = session_keys_of(30);
     struct master_key_spec spec = fixture_spec(FIXTURE_OLD_KEY, KEY_LAYOUT_CHRONY_GCMSIV, 0, 1);

@@ -41,7 +41,7 @@ static void limits_up(void)
 }
 
 #define LIMIT_TEST(name)                                                                           \
-    Test(conformance, name, .init = limits_up, .fini = time_server_down, .timeout = 60)
+    Test(conformance, name, .init = limits_up, .fini = time_server_down, .timeout = TEST_TIMEOUT_S)
 
 static int connect_from(const char *source_ip)
 {
@@ -192,12 +192,12 @@ LIMIT_TEST(AMP_02_exempt_networks_are_answered_and_refused_ones_are_not)
 /* --- beyond the matrix: the operator's side --- */
 
 #define LIFE_TEST(name)                                                                            \
-    Test(time_server, name, .init = limits_up, .fini = time_server_down, .timeout = 60)
+    Test(time_server, name, .init = limits_up, .fini = time_server_down, .timeout = TEST_TIMEOUT_S)
 
 static void reconfigure(const char *options, const char *text)
 {
     char config[1024];
-    size_t from = time_server.log_len;
+    size_t from = server_log_end(&time_server);
     snprintf(config, sizeof(config),
              "{\"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"workers\": 1, "
              "\"transport\": \"%s\", \"clock\": " FIXED_CLOCK "%s}",
@@ -229,7 +229,7 @@ LIFE_TEST(held_off_sources_are_logged_without_their_addresses)
 {
     struct packet plain = {0};
     put_header(&plain);
-    size_t from = time_server.log_len;
+    size_t from = server_log_end(&time_server);
     flood(LIMITED_IP, &plain, 3 * BURST);
     flood(REFUSED_IP, &plain, 3 * BURST);
     server_await_log(&time_server, "sources.held_off over_budget=", from);
@@ -251,19 +251,20 @@ static void expect_source(const char *log_addresses, const char *text)
 }
 
 Test(time_server, a_held_off_source_is_logged_as_its_network_when_asked_to,
-     .fini = time_server_down, .timeout = 60)
+     .fini = time_server_down, .timeout = TEST_TIMEOUT_S)
 {
     expect_source("prefix", "source=127.200.0.0/24\n");
     cr_assert_null(strstr(time_server.log, LIMITED_IP), "%s", time_server.log);
 }
 
 Test(time_server, a_held_off_source_is_logged_in_full_when_asked_to, .fini = time_server_down,
-     .timeout = 60)
+     .timeout = TEST_TIMEOUT_S)
 {
     expect_source("full", "source=" LIMITED_IP "\n");
 }
 
-Test(time_server, wrong_limits_are_named, .init = write_files, .fini = fixture_close, .timeout = 60)
+Test(time_server, wrong_limits_are_named, .init = write_files, .fini = fixture_close,
+     .timeout = TEST_TIMEOUT_S)
 {
     static const struct {
         const char *option;

@@ -17,7 +17,7 @@ static void open_files(void)
 }
 
 #define LIFE_TEST(name, init_function, fini_function)                                              \
-    Test(time_server, name, .init = init_function, .fini = fini_function, .timeout = 60)
+    Test(time_server, name, .init = init_function, .fini = fini_function, .timeout = TEST_TIMEOUT_S)
 
 LIFE_TEST(command_line_is_strict, fixture_open, fixture_close)
 {
@@ -127,7 +127,7 @@ static void rewrite_config(const char *more)
 
 static void reload(const char *text)
 {
-    size_t from = time_server.log_len;
+    size_t from = server_log_end(&time_server);
     kill(time_server.pid, SIGHUP);
     server_await_log(&time_server, text, from);
 }
@@ -212,7 +212,7 @@ LIFE_TEST(reload_changes_the_clock_source, time_server_up, time_server_down)
 
 LIFE_TEST(reload_names_every_option_that_needs_a_restart, time_server_up, time_server_down)
 {
-    size_t from = time_server.log_len;
+    size_t from = server_log_end(&time_server);
     char config[512];
     snprintf(config, sizeof(config),
              "{\"listen\": [\"%s:4124\"], \"keyring\": \"keyring.json\", \"workers\": 3, "
@@ -244,7 +244,7 @@ static struct packet query_under(const struct session_keys *keys, uint32_t id)
 
 /* Row CK-06, the time server's side. */
 Test(conformance, CK_06_old_keys_open_until_they_are_dropped_new_cookies_are_under_the_new_key,
-     .init = time_server_up, .fini = time_server_down, .timeout = 60)
+     .init = time_server_up, .fini = time_server_down, .timeout = TEST_TIMEOUT_S)
 {
     struct session_keys keys = session_keys_of(15);
     struct packet p = query_under(&keys, FIXTURE_OLD_KEY);
@@ -255,7 +255,7 @@ Test(conformance, CK_06_old_keys_open_until_they_are_dropped_new_cookies_are_und
         fixture_spec(FIXTURE_NEW_KEY, KEY_LAYOUT_CHRONY_SIV, -1000, 10000),
         fixture_spec(0xcccc0002, KEY_LAYOUT_CHRONY_SIV, -1, 10000),
     };
-    size_t from = time_server.log_len;
+    size_t from = server_log_end(&time_server);
     fixture_write_keyring(2, rotated, 2);
     server_await_log(&time_server, "keyring.loaded generation=2 keys=2 active=cccc0002", from);
     assert_nak(&p);
@@ -268,20 +268,20 @@ LIFE_TEST(bad_keyring_is_refused_and_the_keys_stay, time_server_up, time_server_
 {
     struct session_keys keys = session_keys_of(15);
     struct packet p = query(&keys, 0);
-    size_t from = time_server.log_len;
+    size_t from = server_log_end(&time_server);
     fixture_write("keyring.json", "{\"format\": \"nts-keyring/1\", \"generation\": 2, \"keys\"");
     server_await_log(&time_server, "keyring.refused", from);
     assert_nts(&p, &keys, 1);
-    from = time_server.log_len;
+    from = server_log_end(&time_server);
     unlink(fixture_path("keyring.json"));
     server_await_log(&time_server, "keyring.refused", from);
     assert_nts(&p, &keys, 1);
     const struct master_key_spec spec =
         fixture_spec(FIXTURE_NEW_KEY, KEY_LAYOUT_CHRONY_SIV, -1000, 10000);
-    from = time_server.log_len;
+    from = server_log_end(&time_server);
     fixture_write_keyring(7, &spec, 1);
     server_await_log(&time_server, "keyring.loaded generation=7", from);
-    from = time_server.log_len;
+    from = server_log_end(&time_server);
     fixture_write_keyring(6, &spec, 1);
     server_await_log(&time_server, "generation is 6, expected at least 7", from);
     assert_nts(&p, &keys, 1);

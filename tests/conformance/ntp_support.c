@@ -10,32 +10,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_WAIT_MS 20000
-
 struct server_process time_server;
 int ntp_fd = -1;
 
 /* The kernel closes the sockets of a ring some time after the process that had it has ended; until
  * then they get a share of what is sent to the address. */
-static void await_free_address(void)
+static bool is_free_address(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(FIXTURE_NTP_PORT)};
     cr_assert_eq(inet_pton(AF_INET, fixture_ip, &address.sin_addr), 1);
-    for (int left_ms = MAX_WAIT_MS; left_ms > 0; left_ms -= 10) {
-        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        int result = bind(fd, (struct sockaddr *)&address, sizeof(address));
-        close(fd);
-        if (result == 0) {
-            return;
-        }
-        usleep(10000);
-    }
-    cr_assert(false, "somebody else listens on %s", fixture_ip);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int result = bind(fd, (struct sockaddr *)&address, sizeof(address));
+    close(fd);
+    return result == 0;
 }
 
 void time_server_up_with(const char *clock, const char *options)
 {
-    await_free_address();
+    AWAIT(is_free_address(), "another process listens on %s", fixture_ip);
     char config[1024];
     snprintf(config, sizeof(config),
              "{ \"listen\": [\"%s:%d\"], \"keyring\": \"keyring.json\", \"workers\": 1, "
@@ -196,7 +188,7 @@ static struct packet receive(int fd)
 {
     struct packet p;
     struct pollfd polled = {.fd = fd, .events = POLLIN};
-    cr_assert_eq(poll(&polled, 1, MAX_WAIT_MS), 1, "the server is silent altogether:\n%s",
+    cr_assert_eq(poll(&polled, 1, PATIENCE_MS), 1, "the server is silent altogether:\n%s",
                  time_server.log);
     ssize_t len = recv(fd, p.data, sizeof(p.data), 0);
     cr_assert_geq(len, 0, "%s", strerror(errno));

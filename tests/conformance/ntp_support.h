@@ -86,6 +86,7 @@ struct nts_reply open_reply(const struct packet *request, const struct packet *r
                             const struct session_keys *keys);
 
 #define NTP_TEST(name)                                                                             \
-    Test(conformance, name, .init = time_server_up, .fini = time_server_down, .timeout = 60)
+    Test(conformance, name, .init = time_server_up, .fini = time_server_down,                      \
+         .timeout = TEST_TIMEOUT_S)
 
 #endif

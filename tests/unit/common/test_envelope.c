@@ -1,13 +1,14 @@
 #include "crypto/secret_mem.h"
 #include "keys/envelope.h"
 #include "support/octets.h"
+#include "support/patience.h"
 
 #include <jansson.h>
 #include <openssl/curve25519.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-TestSuite(envelope, .timeout = 120);
+TestSuite(envelope, .timeout = TEST_TIMEOUT_S);
 
 #define CONTENT "{\"format\":\"nts-keyring/1\",\"generation\":7,\"keys\":[]}\n"
 

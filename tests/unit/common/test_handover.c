@@ -1,6 +1,7 @@
 /* Two servers at one Unix socket: the old one is a process of its own, as it is in life. */
 #include "process/handover.h"
 
+#include "support/patience.h"
 #include "support/scratch.h"
 
 #include <fcntl.h>
@@ -21,7 +22,7 @@ static void remove_scratch(void)
 }
 
 #define HANDOVER_TEST(name)                                                                        \
-    Test(handover, name, .init = open_scratch, .fini = remove_scratch, .timeout = 20)
+    Test(handover, name, .init = open_scratch, .fini = remove_scratch, .timeout = TEST_TIMEOUT_S)
 
 struct new_server {
     struct handover handover;

@@ -1,12 +1,13 @@
 #include "crypto/key_file.h"
 #include "crypto/secret_mem.h"
 #include "support/octets.h"
+#include "support/patience.h"
 #include "support/scratch.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-TestSuite(key_file, .init = scratch_make, .fini = scratch_remove, .timeout = 60);
+TestSuite(key_file, .init = scratch_make, .fini = scratch_remove, .timeout = TEST_TIMEOUT_S);
 
 /* RFC 8410, sections 10.1 and 10.3. */
 #define PRIVATE_BASE64 "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"

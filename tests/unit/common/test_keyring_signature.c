@@ -1,10 +1,12 @@
 #include "keys/keyring_signature.h"
 #include "support/octets.h"
+#include "support/patience.h"
 #include "support/scratch.h"
 
 #include <openssl/curve25519.h>
 
-TestSuite(keyring_signature, .init = scratch_make, .fini = scratch_remove, .timeout = 60);
+TestSuite(keyring_signature, .init = scratch_make, .fini = scratch_remove,
+          .timeout = TEST_TIMEOUT_S);
 
 #define NOW_S     INT64_C(1795305600) /* 2026-11-22T00:00:00Z */
 #define EXPIRES_S (NOW_S + 30 * 86400)

@@ -1,6 +1,8 @@
 /* A round of requests to a time server that the test plays. */
 #include "ke-server/watch/watch_round.h"
 
+#include "support/patience.h"
+
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -49,7 +51,7 @@ static void close_peer(void)
 }
 
 #define ROUND_TEST(name)                                                                           \
-    Test(watch_round, name, .init = open_peer, .fini = close_peer, .timeout = 60)
+    Test(watch_round, name, .init = open_peer, .fini = close_peer, .timeout = TEST_TIMEOUT_S)
 
 /* A request as the time server sees it. */
 struct asked {
