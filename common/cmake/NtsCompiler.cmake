@@ -34,6 +34,9 @@ endif()
 option(NTS_LTO "Optimise across files at link time (gcc)" OFF)
 if(NTS_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+    if(NTS_BUILD_TESTS)
+        add_compile_options(-ffat-lto-objects) # test programs are linked without: see nts_test_code
+    endif()
 endif()
 
 if(NTS_SANITIZE)
