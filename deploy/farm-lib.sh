@@ -14,6 +14,9 @@ farm_bin=${NTS_BIN_DIR:-$farm_build/bin}
 # What a server logs when its sockets are open.
 farm_ready='(ke|time)\.ready'
 
+# How many seconds a server may take to start or stop.
+farm_patience=10
+
 declare -A farm_pids=()
 
 die() {
@@ -38,7 +41,7 @@ farm_close() {
     trap '' HUP INT TERM EXIT
     local name
     for name in "${!farm_pids[@]}"; do
-        stop_daemon "$name" || true
+        stop_daemon "$name" 5 || true
     done
     rm -rf "$work"
     exit "$status"
@@ -62,7 +65,7 @@ stop_daemon() {
     [[ -n $pid ]] || return 0
     unset "farm_pids[$name]"
     kill -TERM "$pid" 2>/dev/null || true
-    wait_until "${2:-5}" has_ended "$pid" || kill -KILL "$pid" 2>/dev/null || true
+    wait_until "${2:-$farm_patience}" has_ended "$pid" || kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || status=$?
     return "$status"
 }
@@ -104,7 +107,7 @@ ready_or_ended() {
 
 # await_log NAME PATTERN [SECONDS]: waits for a line in the log; shows the log if it does not come.
 await_log() {
-    if ! wait_until "${3:-10}" ready_or_ended "$1" "$2" || ! log_has "$1" "$2"; then
+    if ! wait_until "${3:-$farm_patience}" ready_or_ended "$1" "$2" || ! log_has "$1" "$2"; then
         tail -n 20 "$work/$1.log" >&2
         die "$1 did not get ready (no '$2' in its log, above)"
     fi
@@ -190,9 +193,12 @@ make_keyring() {
 
 # --- probes ---------------------------------------------------------------------------------------
 
+farm_probe_options=() # of every probe
+
 # probe NAME HOST:PORT OPTION...: asks as a client does; what nts-probe saw goes to $work/NAME.json.
 probe() {
-    "$farm_bin/nts-probe" "$2" --ca "$work/ca.crt" --json "${@:3}" >"$work/$1.json"
+    "$farm_bin/nts-probe" "$2" --ca "$work/ca.crt" --json "${farm_probe_options[@]}" "${@:3}" \
+        >"$work/$1.json"
 }
 
 # probe_said NAME JQ_FILTER: whether the filter is true of what nts-probe saw. The status of jq 1.6 does

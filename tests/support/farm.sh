@@ -7,6 +7,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../deploy/farm-lib.sh"
 
 # --- test results ---------------------------------------------------------------------------------
 
+# How long an event may take, in seconds: a bound against a hang, which a test that passes never reaches,
+# on however busy a machine.
+farm_patience=120
+farm_probe_options=(--timeout "$farm_patience")
+
 tap_count=0
 tap_failed=false
 
@@ -30,6 +35,12 @@ check() {
         fi
     done
     tap_failed=true
+    farm_patience=10 # what fails now fails for the same reason
+}
+
+# eventually COMMAND...: polls until the command succeeds. It is how tests wait.
+eventually() {
+    wait_until $farm_patience "$@"
 }
 
 comment() {
@@ -47,20 +58,17 @@ tap_done() {
 
 # --- the place ------------------------------------------------------------------------------------
 
-# interop_open SECONDS "$@": starts the script anew, for at most that long, with a network and an
-# /etc/hosts of its own, and without the capability to set the machine's clock, whatever the daemons
+# interop_open "$@": starts the script anew, with a network and an /etc/hosts of its own, and without the capability to set the machine's clock, whatever the daemons
 # try. The namespaces go when their last process ends.
 interop_open() {
-    local limit=$1 as_root=()
-    shift
+    local as_root=()
     if [[ ${NTS_INTEROP:-} != inside ]]; then
         "$farm_root/tests/support/peers" >/dev/null
         [[ $EUID -eq 0 ]] || as_root=(--map-root-user)
         unshare "${as_root[@]}" --net --mount true ||
             die "this system permits no network namespace here: run the tests as root"
         NTS_INTEROP=inside exec unshare "${as_root[@]}" --net --mount \
-            setpriv --bounding-set -sys_time --inh-caps -sys_time \
-            timeout --foreground --kill-after=20 "$limit" "$0" "$@"
+            setpriv --bounding-set -sys_time --inh-caps -sys_time "$0" "$@"
     fi
     farm_open "nts-${0##*/}"
     local address
@@ -142,12 +150,12 @@ start_etcd() {
             --initial-advertise-peer-urls "http://$address:2380" \
             --initial-cluster "$(printf 'member-%d=http://127.0.9.%d:2380,' 1 1 2 2)$(
                 )member-3=http://127.0.9.3:2380" \
-            --heartbeat-interval 50 --election-timeout 500 --logger zap --log-level error
+            --heartbeat-interval 100 --election-timeout 1500 --logger zap --log-level error
     done
 }
 
 etcd_answers() {
-    etcdctl --command-timeout 2s get /nts/keyring
+    etcdctl --command-timeout 10s get /nts/keyring
 }
 
 # --- peers ----------------------------------------------------------------------------------------

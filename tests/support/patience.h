@@ -6,7 +6,8 @@
 /* One event: a log line, an answer, the end of a process. */
 #define PATIENCE_MS 120000
 
-/* A whole test, as Criterion's .timeout; tests/run waits longer than that for a suite's next result. */
+/* A whole test, as Criterion's .timeout; tests/run waits longer than that for a suite's next
+ * result. */
 #define TEST_TIMEOUT_S 300
 
 #endif
