@@ -1,6 +1,7 @@
 /* What keyring_watch's own tests leave open: several files, in directories that they share or not.
  */
 #include "process/file_watch.h"
+#include "support/patience.h"
 #include "support/scratch.h"
 
 #include <poll.h>
@@ -11,7 +12,7 @@
 static void await_notice(struct file_watch *watch)
 {
     struct pollfd polled = {.fd = file_watch_fd(watch), .events = POLLIN};
-    cr_assert_eq(poll(&polled, 1, 10000), 1);
+    cr_assert_eq(poll(&polled, 1, PATIENCE_MS), 1);
     file_watch_update(watch);
 }
 

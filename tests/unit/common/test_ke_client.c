@@ -1,6 +1,8 @@
 #include "client/ke_client.h"
 #include "client/ke_tls.h"
 
+#include "support/patience.h"
+
 #include <criterion/criterion.h>
 #include <openssl/ec_key.h>
 #include <openssl/evp.h>
@@ -154,8 +156,10 @@ static void stop_server(struct fake_server *server)
 
 static struct ke_client_options options_for(const struct fake_server *server)
 {
-    return (struct ke_client_options){
-        .host = "127.0.0.1", .port = server->port, .ca_file = server->ca_file, .timeout_ms = 5000};
+    return (struct ke_client_options){.host = "127.0.0.1",
+                                      .port = server->port,
+                                      .ca_file = server->ca_file,
+                                      .timeout_ms = PATIENCE_MS};
 }
 
 #define COOKIE                                                                                     \
@@ -271,16 +275,19 @@ Test(ke_client, rejects_an_issuer_it_does_not_know)
 
 Test(ke_client, gives_up_at_the_deadline)
 {
-    struct fake_server *server = start_server(NULL, 0, true);
-    struct ke_client_options options = options_for(server);
-    struct ke_session session;
-    struct error error;
-    options.timeout_ms = 300;
-    int64_t start_ns = mono_time_ns();
-    cr_assert_eq(ke_client_run(&session, &options, &error), NTS_ERR_TIMEOUT);
-    cr_assert_lt(mono_time_ns() - start_ns, 3 * NS_PER_S);
+    struct ke_session session = {0};
+    /* On a busy machine the handshake may take longer than that. */
+    for (int64_t ms = 300; session.tls_version[0] == '\0' && ms < PATIENCE_MS; ms *= 2) {
+        struct fake_server *server = start_server(NULL, 0, true);
+        struct ke_client_options options = options_for(server);
+        struct error error;
+        options.timeout_ms = ms;
+        int64_t start_ns = mono_time_ns();
+        cr_assert_eq(ke_client_run(&session, &options, &error), NTS_ERR_TIMEOUT);
+        cr_assert_lt(mono_time_ns() - start_ns, PATIENCE_MS * NS_PER_MS);
+        stop_server(server);
+    }
     cr_assert_str_eq(session.tls_version, "TLSv1.3", "what was seen is told");
-    stop_server(server);
 }
 
 Test(ke_client, names_the_address_that_refuses)
@@ -315,7 +322,7 @@ Test(ke_connection, tells_the_alert_for_a_wrong_protocol)
         .host = "127.0.0.1", .port = server->port, .ca_file = server->ca_file, .alpn = h2};
     struct ke_connection connection;
     struct error error;
-    cr_assert_eq(ke_connection_open(&connection, &options, deadline_in_ms(5000), &error),
+    cr_assert_eq(ke_connection_open(&connection, &options, deadline_in_ms(PATIENCE_MS), &error),
                  NTS_ERR_TLS);
     cr_assert_eq(connection.alert_received, 120, "%s", error.text);
     ke_connection_close(&connection);
@@ -331,7 +338,7 @@ Test(ke_connection, writes_single_octets_and_reads_to_the_close)
     struct error error;
     uint8_t data[256];
     size_t len;
-    int64_t deadline_ns = deadline_in_ms(10000);
+    int64_t deadline_ns = deadline_in_ms(PATIENCE_MS);
     cr_assert_eq(ke_connection_open(&connection, &options, deadline_ns, &error), NTS_OK, "%s",
                  error.text);
     cr_assert_eq(ke_connection_write(&connection, END, 4, deadline_ns, &error), NTS_OK);

@@ -3,6 +3,7 @@
 #include "keys/keyring_signature.h"
 #include "service/keyring_watch.h"
 #include "support/octets.h"
+#include "support/patience.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -379,7 +380,7 @@ Test(keyring_file, unsigned_file_is_refused_where_a_signer_is_asked_for, .init =
 static bool is_changed(struct keyring_watch *watch)
 {
     struct pollfd polled = {.fd = keyring_watch_fd(watch), .events = POLLIN};
-    cr_assert_eq(poll(&polled, 1, 5000), 1, "nothing was notified");
+    cr_assert_eq(poll(&polled, 1, PATIENCE_MS), 1, "nothing was notified");
     return keyring_watch_changed(watch);
 }
 

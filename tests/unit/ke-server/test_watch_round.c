@@ -35,7 +35,7 @@ static void open_peer(void)
     }
     socklen_t len = sizeof(probe.address.in);
     probe = (struct watch_round){.fd = -1, .max_offset_ns = 50 * NS_PER_S};
-    probe.deadline_ns = deadline_in_ms(20000);
+    probe.deadline_ns = deadline_in_ms(PATIENCE_MS);
     probe.address.in.sin_family = AF_INET;
     probe.address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     peer_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
