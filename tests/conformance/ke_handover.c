@@ -14,7 +14,7 @@ static void down(void)
 
 /* A connection that the old server still has keeps it alive beside the new one. */
 Test(ke_handover, old_server_says_stopping_and_leaves_the_metrics_address, .init = ke_open_files,
-     .fini = down, .timeout = 60)
+     .fini = down, .timeout = TEST_TIMEOUT_S)
 {
     char options[256];
     struct ke_dialog dialog;
@@ -25,7 +25,7 @@ Test(ke_handover, old_server_says_stopping_and_leaves_the_metrics_address, .init
     ke_dialog_open(&dialog, NULL);
     ke_dialog_send(&dialog, NP);
 
-    size_t from = ke_server.log_len;
+    size_t from = server_log_end(&ke_server);
     ke_start_beside(&new_server, options);
     server_await_log(&ke_server, "ke.stopping mode=graceful", from);
     server_await_log(&new_server, "handover.released", 0);

@@ -1,6 +1,7 @@
 /* The life of a server, with a server that does nothing but note what its host asks of it. */
 #include "service/server_host.h"
 
+#include "support/patience.h"
 #include "support/scratch.h"
 
 #include <dirent.h>
@@ -256,7 +257,7 @@ static void remove_scratch(void)
 }
 
 #define HOST_TEST(name)                                                                            \
-    Test(server_host, name, .init = open_scratch, .fini = remove_scratch, .timeout = 120)
+    Test(server_host, name, .init = open_scratch, .fini = remove_scratch, .timeout = TEST_TIMEOUT_S)
 
 static size_t num_entries(const char *directory)
 {

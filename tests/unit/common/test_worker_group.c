@@ -2,6 +2,8 @@
 
 #include "base/clock_time.h"
 
+#include "support/patience.h"
+
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <unistd.h>
@@ -77,7 +79,7 @@ static void close_group(void)
 }
 
 #define GROUP_TEST(name)                                                                           \
-    Test(worker_group, name, .init = open_group, .fini = close_group, .timeout = 60)
+    Test(worker_group, name, .init = open_group, .fini = close_group, .timeout = TEST_TIMEOUT_S)
 
 static void await_done(void)
 {

@@ -6,6 +6,8 @@
 #include "time-server/config/time_settings.h"
 #include "toy_transport.h"
 
+#include "support/patience.h"
+
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -127,7 +129,8 @@ static uint64_t transport_count(const char *label)
     return 0;
 }
 
-Test(time_workers, answer_without_a_socket, .init = prepare, .fini = clean_up, .timeout = 60)
+Test(time_workers, answer_without_a_socket, .init = prepare, .fini = clean_up,
+     .timeout = TEST_TIMEOUT_S)
 {
     make_toy_workers();
     start();
@@ -159,7 +162,8 @@ Test(time_workers, one_runs_on_each_cpu_by_default, .init = prepare, .fini = cle
     }
 }
 
-Test(time_workers, stop_answers_what_has_come, .init = prepare, .fini = clean_up, .timeout = 60)
+Test(time_workers, stop_answers_what_has_come, .init = prepare, .fini = clean_up,
+     .timeout = TEST_TIMEOUT_S)
 {
     struct client clients[40];
     make_toy_workers();
@@ -174,7 +178,8 @@ Test(time_workers, stop_answers_what_has_come, .init = prepare, .fini = clean_up
     }
 }
 
-Test(time_workers, take_newer_settings_and_keys, .init = prepare, .fini = clean_up, .timeout = 60)
+Test(time_workers, take_newer_settings_and_keys, .init = prepare, .fini = clean_up,
+     .timeout = TEST_TIMEOUT_S)
 {
     make_toy_workers();
     start();
@@ -242,20 +247,20 @@ static void assert_falls_back(size_t num_opens)
 }
 
 Test(time_workers, fall_back_when_the_first_does_not_open, .init = prepare, .fini = clean_up,
-     .timeout = 60)
+     .timeout = TEST_TIMEOUT_S)
 {
     assert_falls_back(0);
 }
 
 Test(time_workers, fall_back_when_another_than_the_first_does_not_open, .init = prepare,
-     .fini = clean_up, .timeout = 60)
+     .fini = clean_up, .timeout = TEST_TIMEOUT_S)
 {
     assert_falls_back(1);
 }
 
 /* A server that is taken over from may have left requests in the sockets. */
 Test(time_workers, fall_back_answers_what_came_before, .init = prepare, .fini = clean_up,
-     .timeout = 60)
+     .timeout = TEST_TIMEOUT_S)
 {
     struct client clients[NUM_WORKERS];
     make_fragile_workers(TRANSPORT_AUTO, 1);
@@ -273,7 +278,7 @@ Test(time_workers, fall_back_answers_what_came_before, .init = prepare, .fini = 
 }
 
 Test(time_workers, a_transport_that_was_named_must_open, .init = prepare, .fini = clean_up,
-     .timeout = 60)
+     .timeout = TEST_TIMEOUT_S)
 {
     struct error error;
     make_fragile_workers(1, 1);
@@ -284,7 +289,7 @@ Test(time_workers, a_transport_that_was_named_must_open, .init = prepare, .fini 
 }
 
 Test(time_workers, the_last_one_that_fails_is_the_reason, .init = prepare, .fini = clean_up,
-     .timeout = 60)
+     .timeout = TEST_TIMEOUT_S)
 {
     static const struct transport_ops *const rows[] = {&fragile};
     static const struct transport_table table = {rows, 1};
@@ -297,7 +302,7 @@ Test(time_workers, the_last_one_that_fails_is_the_reason, .init = prepare, .fini
 }
 
 Test(time_workers, one_whose_transport_fails_ends_with_the_reason, .init = prepare,
-     .fini = clean_up, .timeout = 60)
+     .fini = clean_up, .timeout = TEST_TIMEOUT_S)
 {
     struct error error;
     make_toy_workers();

@@ -4,6 +4,8 @@
 #include "time-server/transport/transports.h"
 #include "time-server/transport/udp_binding.h"
 
+#include "support/patience.h"
+
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <seccomp.h>
@@ -117,7 +119,7 @@ static void finish_after_too_long(const struct transport_ops *ops, size_t num_to
 }
 
 /* A batch of them is no empty socket. */
-Test(udp_transports, finish_looks_behind_what_is_too_long, .timeout = 60)
+Test(udp_transports, finish_looks_behind_what_is_too_long, .timeout = TEST_TIMEOUT_S)
 {
     for (size_t i = 0; i < transports.num_rows; i++) {
         finish_after_too_long(transports.rows[i], TRANSPORT_BATCH - 1);
@@ -169,7 +171,7 @@ static void put_up_with_an_error(const struct transport_ops *ops)
     close(pipe_fds[1]);
 }
 
-Test(udp_transports, a_socket_that_fails_pauses_and_the_others_go_on, .timeout = 60)
+Test(udp_transports, a_socket_that_fails_pauses_and_the_others_go_on, .timeout = TEST_TIMEOUT_S)
 {
     for (size_t i = 0; i < transports.num_rows; i++) {
         put_up_with_an_error(transports.rows[i]);
@@ -203,7 +205,7 @@ static void assert_fails_for_good(const struct rig *rig, const char *text)
     cr_assert_not_null(strstr(error.text, text), "%s", error.text);
 }
 
-Test(udp_transports, a_ring_that_fails_for_good_is_an_error, .timeout = 60)
+Test(udp_transports, a_ring_that_fails_for_good_is_an_error, .timeout = TEST_TIMEOUT_S)
 {
     struct rig rig;
     rig_bind(&rig, &transport_io_uring);
@@ -214,7 +216,7 @@ Test(udp_transports, a_ring_that_fails_for_good_is_an_error, .timeout = 60)
 }
 
 /* A kernel that is short of memory is asked again, and not for ever. */
-Test(udp_transports, a_ring_that_takes_nothing_is_an_error_in_the_end, .timeout = 60)
+Test(udp_transports, a_ring_that_takes_nothing_is_an_error_in_the_end, .timeout = TEST_TIMEOUT_S)
 {
     struct rig rig;
     rig_bind(&rig, &transport_io_uring);
@@ -229,7 +231,7 @@ Test(udp_transports, a_ring_that_takes_nothing_is_an_error_in_the_end, .timeout 
 }
 
 /* So does a worker that stops meanwhile. */
-Test(udp_transports, a_ring_that_takes_nothing_does_not_hold_up_the_end, .timeout = 60)
+Test(udp_transports, a_ring_that_takes_nothing_does_not_hold_up_the_end, .timeout = TEST_TIMEOUT_S)
 {
     struct rig rig;
     rig_bind(&rig, &transport_io_uring);
@@ -240,7 +242,7 @@ Test(udp_transports, a_ring_that_takes_nothing_does_not_hold_up_the_end, .timeou
     rig_close(&rig);
 }
 
-Test(udp_transports, a_poll_that_fails_is_an_error, .timeout = 60)
+Test(udp_transports, a_poll_that_fails_is_an_error, .timeout = TEST_TIMEOUT_S)
 {
     struct rig rig;
     rig_bind(&rig, &transport_recvmmsg);
