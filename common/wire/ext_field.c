@@ -6,24 +6,23 @@ const struct ext_field_form ext_field_form_ntp4 = {
     .is_padded = false,
 };
 
-/* Reads one field of at least `min_len` octets; fails the reader with `cause`. */
+/* Reads one field of at least `min_len` octets; fails the reader with `cause`. A reader that has
+ * failed has nothing left. */
 static inline bool take_field(struct reader *r, struct ext_field *field, size_t min_len,
                               bool is_padded, enum nts_status cause)
 {
     size_t left = reader_left(r);
-    if (left < EF_HEADER_LEN) {
-        reader_fail(r, cause);
-        return false;
-    }
-    field->type = read_u16(r);
-    size_t len = read_u16(r);
+    const uint8_t *at = r->at;
+    size_t len = left >= EF_HEADER_LEN ? load_u16(at + 2) : 0;
     size_t padded_len = is_padded ? pad4(len) : len;
     if (len < min_len || padded_len % 4 != 0 || padded_len > left) {
         reader_fail(r, cause);
         return false;
     }
+    field->type = load_u16(at);
+    field->body = at + EF_HEADER_LEN;
     field->body_len = len - EF_HEADER_LEN;
-    field->body = read_bytes(r, padded_len - EF_HEADER_LEN);
+    r->at = at + padded_len;
     return true;
 }
 

@@ -28,7 +28,7 @@ struct ext_field {
 
 /* How a version of NTP reckons the lengths of its extension fields. A length counts the header. */
 struct ext_field_form {
-    uint16_t min_len;     /* of a field in clear; an encrypted one may be as short as its header */
+    uint16_t min_len;     /* of a field in clear, EF_HEADER_LEN or more, as encrypted ones have */
     uint16_t max_mac_len; /* a rest that is no longer is a legacy MAC; 0: the version has no MAC */
     bool is_padded; /* a length need not be a multiple of four: the zeros behind it do not count */
 };
