@@ -123,7 +123,9 @@ static int take_option(struct pass *pass, const struct argument_row *row, const 
         return arguments_error(program, "%s has no option %s", pass->command->name, name);
     }
     if (argument_takes_value(row) && value == NULL) {
-        return wrong_value(pass, name, row, "nothing");
+        char expected[ARGUMENT_EXPECTED_LEN];
+        argument_expected(expected, row);
+        return arguments_error(program, "%s: got no argument, expected %s", name, expected);
     }
     if (!argument_store(pass->values, row, value)) {
         return wrong_value(pass, name, row, value);

@@ -315,9 +315,9 @@ Test(arguments, refuses_unknown_options_and_missing_values)
     assert_refused("paint w --nonsense=3", "option: got '--nonsense=3'");
     assert_refused("paint w -x", "option: got '-x'");
     assert_refused("paint w -fx", "option: got '-fx'");
-    assert_refused("paint w --number", "--number: got 'nothing', expected a whole number");
-    assert_refused("paint w -n", "--number: got 'nothing', expected a whole number");
-    assert_refused("paint w -ft", "--text: got 'nothing', expected FILE");
+    assert_refused("paint w --number", "--number: got no argument, expected a whole number");
+    assert_refused("paint w -n", "--number: got no argument, expected a whole number");
+    assert_refused("paint w -ft", "--text: got no argument, expected FILE");
 }
 
 /* --- commands and operands --- */
