@@ -28,6 +28,8 @@ METRICS_TEST(sessions_are_counted_by_what_became_of_them)
     }
     close(fd);
     http_await("/metrics", 200, "\nnts_ke_connections_open 0\n");
+    http_await("/metrics", 200, "\nnts_ke_sessions_total{result=\"tls\"} 1\n");
+    http_await("/metrics", 200, "\nnts_ke_sessions_total{result=\"ok\"} 2\n");
 
     cr_assert_eq(http_metric("nts_ke_accepted_total"), 4);
     cr_assert_eq(http_metric("nts_ke_handshakes_total"), 3);
@@ -143,8 +145,7 @@ Test(ke_metrics, unhealthy_once_the_certificate_has_expired, .init = ke_open_fil
     cr_assert(not_after >= earliest && not_after <= latest, "%.0f", not_after);
     http_await("/healthz", 503, "certificate: it has expired\n");
     cr_assert_geq((double)(real_time_ns() / NS_PER_S), not_after);
-    fixture_write_certificate();
-    ke_reload("certificate.loaded");
+    ke_replace_certificate();
     http_await("/healthz", 200, "ok\n");
     cr_assert_gt(http_metric("nts_ke_certificate_not_after_timestamp_seconds"), not_after + 80000);
 }

@@ -60,8 +60,7 @@ LIFE_TEST(ke_reload_serves_a_new_certificate, ke_open)
 {
     keep_certificate();
     assert_served_with("old.crt");
-    fixture_write_certificate();
-    ke_reload("certificate.loaded");
+    ke_replace_certificate();
     assert_served_with("server.crt");
 
     /* And only that one: the old certificate does not vouch for the new. */
@@ -83,8 +82,7 @@ LIFE_TEST(ke_reload_keeps_the_certificate_if_the_new_one_is_broken, ke_open)
     assert_refused("server.crt: expected a certificate chain in PEM");
     cr_assert_eq(unlink(fixture_path("server.crt")), 0);
     assert_refused("server.crt: cannot open");
-    fixture_write_certificate();
-    ke_reload("certificate.loaded");
+    ke_replace_certificate();
     assert_served_with("server.crt");
 }
 
@@ -135,8 +133,7 @@ LIFE_TEST(ke_reload_does_not_disturb_who_is_being_served, ke_open)
     int silent = ke_tcp_open();
     ke_dialog_open(&dialog, NULL);
     ke_dialog_send(&dialog, NP);
-    fixture_write_certificate();
-    ke_reload("certificate.loaded");
+    ke_replace_certificate();
     ke_dialog_send(&dialog, AE EOM);
     ke_dialog_agree(&dialog, OK15);
     close(silent);

@@ -101,6 +101,14 @@ void ke_reload(const char *text)
     server_await_log(&ke_server, text, from);
 }
 
+void ke_replace_certificate(void)
+{
+    size_t from = server_log_end(&ke_server); /* it may see the file before the signal */
+    fixture_write_certificate();
+    cr_assert_eq(kill(ke_server.pid, SIGHUP), 0);
+    server_await_log(&ke_server, "certificate.loaded", from);
+}
+
 void ke_rotate(uint64_t generation, const struct master_key_spec *specs, size_t num)
 {
     struct server_process *const servers[] = {&ke_server, &ke_time_server};

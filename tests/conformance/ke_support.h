@@ -49,6 +49,10 @@ void ke_configure(const char *more);
 /* ke_reload sends SIGHUP, waits for `text` in what the server logs then, and until it is true. */
 void ke_reload(const char *text);
 
+/* ke_replace_certificate makes server.crt and server.key anew, sends SIGHUP, and waits until the
+ * server has loaded them. */
+void ke_replace_certificate(void);
+
 /* ke_rotate writes a keyring, waits until the servers that run have loaded it, and until their
  * workers use it. */
 void ke_rotate(uint64_t generation, const struct master_key_spec *specs, size_t num);
