@@ -113,12 +113,14 @@ static void write_grid(FILE *out, const struct panel *panel, const char *y_label
     int top = panel->top;
     fprintf(out, "<rect x='%d' y='%d' width='%d' height='%d' fill='none' stroke='#888'/>\n", LEFT,
             top, PANEL_WIDTH, PANEL_HEIGHT);
-    for (double value = 0; value <= x->max * 1.0001; value += x->step) {
+    for (int i = 0; i * x->step <= x->max * 1.0001; i++) {
+        double value = i * x->step;
         fprintf(out, "<path d='M%.1f %d v%d' stroke='#ddd'/>\n", x_at(x, value), top, PANEL_HEIGHT);
         fprintf(out, "<text x='%.1f' y='%d' text-anchor='middle'>%g</text>\n", x_at(x, value),
                 top + PANEL_HEIGHT + 16, value);
     }
-    for (double value = 0; value <= y->max * 1.0001; value += y->step) {
+    for (int i = 0; i * y->step <= y->max * 1.0001; i++) {
+        double value = i * y->step;
         fprintf(out, "<path d='M%d %.1f h%d' stroke='#ddd'/>\n", LEFT, y_at(y, value, top),
                 PANEL_WIDTH);
         fprintf(out, "<text x='%d' y='%.1f' text-anchor='end'>%g</text>\n", LEFT - 6,

@@ -193,12 +193,11 @@ static void put_message(struct udp_link *link, size_t index, const struct udp_ou
     struct msghdr *message = &link->out_messages[index].msg_hdr;
     uint8_t *control = link->out_control + index * UDP_LINK_CONTROL_LEN;
     for (size_t i = 0; i < num_segments; i++) {
-        parts[i] =
-            (struct iovec){.iov_base = (void *)(uintptr_t)out[i].data, .iov_len = out[i].len};
+        parts[i] = (struct iovec){.iov_base = (void *)out[i].data, .iov_len = out[i].len};
     }
     *message = (struct msghdr){.msg_iov = parts, .msg_iovlen = num_segments};
     if (options->source_net.num > 0) {
-        message->msg_name = (void *)(uintptr_t)&options->target;
+        message->msg_name = (void *)&options->target;
         message->msg_namelen = address_len(&options->target);
         set_source(message, control, options, out->address);
     }

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define IPV4_MAPPED (UINT64_C(0xffff) << 32) /* ::ffff:0:0 (RFC 4291, section 2.5.5.2) */
@@ -69,7 +70,8 @@ static bool parse_length(unsigned *length, const char *text)
     if (len < 1 || len > 3 || strspn(text, "0123456789") != len || (text[0] == '0' && len > 1)) {
         return false;
     }
-    return sscanf(text, "%u", length) == 1;
+    *length = (unsigned)strtoul(text, NULL, 10);
+    return true;
 }
 
 bool ip_prefix_parse(struct ip_prefix *prefix, const char *text)

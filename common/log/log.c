@@ -50,10 +50,13 @@ static bool find_journal(void)
 {
     struct stat stream;
     const char *text = getenv("JOURNAL_STREAM");
-    uintmax_t device;
-    uintmax_t inode;
-    return text != NULL && sscanf(text, "%ju:%ju", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &stream) == 0 && device == stream.st_dev && inode == stream.st_ino;
+    char expected[48];
+    if (text == NULL || fstat(STDERR_FILENO, &stream) != 0) {
+        return false;
+    }
+    snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)stream.st_dev,
+             (uintmax_t)stream.st_ino);
+    return strcmp(text, expected) == 0;
 }
 
 static bool is_journal(void)

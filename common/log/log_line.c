@@ -223,6 +223,7 @@ size_t log_line_json(char *line, size_t size, const struct log_head *head, const
         put_json_pair(&text, key, key_len, value, value_len, (enum log_mark)key[key_len + 1]);
         c = value + value_len + (value[value_len] == LOG_MARK_END ? 1 : 0);
     }
-    memcpy(line + text.len, "}\n", 2);
+    line[text.len] = '}';
+    line[text.len + 1] = '\n';
     return text.len + 2;
 }

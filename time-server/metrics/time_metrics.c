@@ -93,7 +93,7 @@ static void write_clock(struct metrics_page *page, const struct server_host *hos
                   SECONDS(dispersion_ns));
     metrics_gauge(page, "nts_time_clock_root_distance_seconds", "seconds",
                   "Half the root delay plus the root dispersion",
-                  SECONDS(status.root_delay_ns / 2 + dispersion_ns));
+                  SECONDS(status.root_delay_ns) / 2 + SECONDS(dispersion_ns));
 
     metrics_family(page, &(struct metric_family){"nts_time_clock_update_age_seconds", METRIC_GAUGE,
                                                  "seconds",

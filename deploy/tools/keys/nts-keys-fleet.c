@@ -211,6 +211,7 @@ static bool choose_keys(struct asking *asking)
     const struct keyring *ring = fleet->ring;
     /* The key that a node has if it has any, so that its answer comes without delay. */
     const struct master_key *active = keyring_active_key(ring, fleet->now_s);
+    /* An array of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
     fleet->keys = calloc(ring->num_keys + 1, sizeof(*fleet->keys));
     for (size_t i = 0; fleet->keys != NULL && i < ring->num_keys; i++) {
         if (!master_key_opens(&ring->keys[i], fleet->now_s)) {

@@ -72,6 +72,11 @@ static void print_performance(FILE *out, const struct probe_result *result,
 
 /* --- the details --- */
 
+static bool is_alike(const struct ke_record_seen *a, const struct ke_record_seen *b)
+{
+    return a->type == b->type && a->critical == b->critical && a->body_len == b->body_len;
+}
+
 static void print_records(FILE *out, const struct ke_response *response)
 {
     size_t num =
@@ -80,7 +85,7 @@ static void print_records(FILE *out, const struct ke_response *response)
     for (size_t i = 0; i < num;) {
         const struct ke_record_seen *record = &response->records[i];
         size_t num_alike = 1;
-        while (i + num_alike < num && memcmp(record, record + num_alike, sizeof(*record)) == 0) {
+        while (i + num_alike < num && is_alike(record, record + num_alike)) {
             num_alike++;
         }
         fprintf(out, "  %-12s %zu x type %u (%s), %u octets%s\n", label, num_alike, record->type,
