@@ -12,11 +12,11 @@
 
 /* What it takes to read a keyring file, and what is asked of it. */
 struct keyring_access {
-    const char *signer; /* file with the public keys that may sign, PEM; NULL: no signature is
-                           asked for, and one that is there is not looked at */
-    const char
-        *node_key; /* file with this node's private key, PEM, to open what is sealed; NULL: none
-                    */
+    /* PEM file with the public keys that may sign. NULL: no signature is needed, and one that is
+     * there is not verified. */
+    const char *signer;
+    /* PEM file with this node's private key, to open what is sealed. NULL: none. */
+    const char *node_key;
 };
 
 /* keyring_file_read reads and checks a file, opens it if it is sealed, and verifies its signature

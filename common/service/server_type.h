@@ -44,7 +44,7 @@ struct server_type {
     const char *without_active_key; /* what clients meet when no key seals, for the log */
     bool needs_active_key;          /* no start without a key that seals */
     const struct settings_type *settings;
-    size_t report_size;                    /* of a struct that begins with a struct host_report */
+    size_t report_size; /* of a struct that begins with a struct host_report */
     const struct syscall_table *const
         *syscalls; /* beyond those of any server, ends with NULL; or NULL: none */
     int (*check)(const char *config_path); /* --check; returns the exit status */

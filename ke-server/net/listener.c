@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What one worker can do in a fraction of the time that clients wait for. Who comes when it is full
- * is not heard, and knocks again a second later. The kernel takes net.core.somaxconn if that is
- * less. */
+/* Connections that wait to be accepted: what one worker completes in a fraction of the time that
+ * clients wait. A SYN to a full backlog is dropped, and the client retransmits it after a second.
+ * The kernel takes net.core.somaxconn if that is less. */
 #define BACKLOG 1024
 
 static bool set_option(int fd, int level, int option)

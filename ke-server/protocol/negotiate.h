@@ -44,16 +44,15 @@ struct negotiate_request {
     bool ended;
 };
 
-/* clang-format off */
 /* negotiate reads the `len` octets at `request`: everything that has arrived, from the first octet
  * to whatever stands behind the End of Message record. The first error in the order of the records
  * wins, then what is missing. `protocols` are those that the server speaks. `*out` is all set.
  * Returns NTS_OK, also without a common protocol or algorithm, or
  *   NTS_ERR_UNKNOWN_CRITICAL  a record that is not known has the Critical Bit set,
- *   NTS_ERR_BAD_REQUEST       a record breaks a rule, is there too often, missing, or behind the end,
+ *   NTS_ERR_BAD_REQUEST       a record breaks a rule, comes too often, is missing, or follows the
+ *                             end,
  *   NTS_ERR_INCOMPLETE        the request has no end,
- *   NTS_ERR_NO_SEALING_KEY    a common protocol is there, but the policy has no algorithm at all. */
-/* clang-format on */
+ *   NTS_ERR_NO_SEALING_KEY    there is a common protocol, but the policy has no algorithm. */
 NTS_MUST_CHECK enum nts_status negotiate(struct negotiation *out,
                                          const struct next_protocols *protocols,
                                          const struct ke_policy *policy, const uint8_t *request,
