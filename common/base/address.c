@@ -117,21 +117,65 @@ bool address_is_wildcard(const union net_address *address)
                                              : address->in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-enum nts_status address_resolve(union net_address *address, const char *host, uint16_t port,
-                                int family, struct error *error)
+bool address_equal(const union net_address *a, const union net_address *b)
+{
+    if (a->sa.sa_family != b->sa.sa_family || address_port(a) != address_port(b)) {
+        return false;
+    }
+    if (a->sa.sa_family == AF_INET6) {
+        return a->in6.sin6_scope_id == b->in6.sin6_scope_id &&
+               memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) == 0;
+    }
+    return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+}
+
+static bool is_listed(const union net_address *addresses, size_t num,
+                      const union net_address *address)
+{
+    for (size_t i = 0; i < num; i++) {
+        if (address_equal(&addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t address_resolve_all(union net_address *addresses, size_t capacity, const char *host,
+                           uint16_t port, int family, struct error *error)
 {
     char service[8];
     snprintf(service, sizeof(service), "%u", port);
+    /* One type of socket, or else each address comes once for each type. */
     struct addrinfo hints = {
         .ai_family = family, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found = NULL;
+    size_t num = 0;
     int code = getaddrinfo(host, service, &hints, &found);
     if (code != 0) {
-        return error_set(error, NTS_ERR_SYSTEM, "cannot resolve %s: %s", host, gai_strerror(code));
+        error_set(error, NTS_ERR_SYSTEM, "%s", gai_strerror(code));
+        return 0;
     }
-    memset(address, 0, sizeof(*address));
-    memcpy(address, found->ai_addr,
-           found->ai_addrlen < sizeof(*address) ? found->ai_addrlen : sizeof(*address));
+    error_set(error, NTS_ERR_SYSTEM, "no address");
+    for (const struct addrinfo *at = found; at != NULL && num < capacity; at = at->ai_next) {
+        union net_address address = {0};
+        if (at->ai_addrlen <= sizeof(address)) {
+            memcpy(&address, at->ai_addr, at->ai_addrlen);
+            /* A hosts file can name an address twice. */
+            if (!is_listed(addresses, num, &address)) {
+                addresses[num++] = address;
+            }
+        }
+    }
     freeaddrinfo(found);
+    return num;
+}
+
+enum nts_status address_resolve(union net_address *address, const char *host, uint16_t port,
+                                int family, struct error *error)
+{
+    struct error reason;
+    if (address_resolve_all(address, 1, host, port, family, &reason) == 0) {
+        return error_set(error, NTS_ERR_SYSTEM, "cannot resolve %s: %.255s", host, reason.text);
+    }
     return NTS_OK;
 }

@@ -34,10 +34,19 @@ socklen_t address_len(const union net_address *address);
 uint16_t address_port(const union net_address *address);
 bool address_is_wildcard(const union net_address *address);
 
+/* address_equal compares family, address, port, and the scope of IPv6. */
+bool address_equal(const union net_address *a, const union net_address *b);
+
 /* host_port_split cuts HOST[:PORT] or [IPV6][:PORT] into a host without brackets and a port.
  * False if the host is empty or too long or the port is not 1 to 65535. */
 bool host_port_split(char host[HOST_TEXT_LEN], uint16_t *port, const char *text,
                      uint16_t default_port);
+
+/* address_resolve_all looks `host` up (literal or name) in `family` (AF_UNSPEC for either), keeps
+ * the first `capacity` addresses in the resolver's order, each once, and returns how many there
+ * are; 0, with the resolver's words, if there is none. Blocks on DNS. */
+size_t address_resolve_all(union net_address *addresses, size_t capacity, const char *host,
+                           uint16_t port, int family, struct error *error);
 
 /* address_resolve looks `host` up (literal or name) for datagram use and keeps the first address of
  * `family` (AF_UNSPEC for either). Blocks on DNS. NTS_ERR_SYSTEM with the resolver's words. */

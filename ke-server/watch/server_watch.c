@@ -1,6 +1,7 @@
 #include "ke-server/watch/server_watch.h"
 
 #include "base/clock_time.h"
+#include "base/event_fd.h"
 #include "log/log.h"
 
 #include <errno.h>
@@ -74,7 +75,7 @@ static void take_keyring(struct server_watch *watch, int64_t now_ns)
 static void take_answer(struct server_watch *watch, int64_t now_ns)
 {
     struct name_answer answer;
-    if (!watch->is_resolving || !name_resolver_take(watch->resolver, &answer)) {
+    if (!watch->is_resolving || !name_lookup_take(watch->lookup, &answer)) {
         return;
     }
     watch->is_resolving = false;
@@ -115,7 +116,7 @@ static void resolve_next(struct server_watch *watch, int64_t now_ns)
             : watch_next_ns(now_ns, config_of(watch)->watch.interval_s * NS_PER_S,
                             random_below(&watch->random, UINT32_MAX));
     watch->is_resolving =
-        name_resolver_ask(watch->resolver, server->name, server->port, server->family);
+        name_lookup_ask(watch->lookup, server->name, server->port, server->family);
     watch->resolved_server = (size_t)(watched - watch->table.servers);
 }
 
@@ -285,22 +286,11 @@ static void *run(void *arg)
         int timeout_ms = work(watch);
         nfds_t num = list_descriptors(watch, fds);
         pthread_mutex_unlock(&watch->mutex);
-        uint64_t num_wakes;
-        if (poll(fds, num, timeout_ms) > 0 && fds[0].revents != 0 &&
-            read(watch->wake_fd, &num_wakes, sizeof(num_wakes)) < 0) {
-            continue; /* somebody's wake-up was seen twice */
+        if (poll(fds, num, timeout_ms) > 0 && fds[0].revents != 0) {
+            (void)event_fd_clear(watch->wake_fd);
         }
     }
     return NULL;
-}
-
-/* An eventfd takes 2^64 - 2 wake-ups before a write could fail. */
-static void wake(struct server_watch *watch)
-{
-    uint64_t one = 1;
-    if (write(watch->wake_fd, &one, sizeof(one)) < 0) {
-        return;
-    }
 }
 
 enum nts_status server_watch_start(struct server_watch *watch, struct ke_settings *settings,
@@ -315,8 +305,8 @@ enum nts_status server_watch_start(struct server_watch *watch, struct ke_setting
     if (watch->wake_fd < 0) {
         return error_set(error, NTS_ERR_SYSTEM, "cannot prepare the watch: %s", strerror(errno));
     }
-    watch->resolver = name_resolver_open(watch->wake_fd, error);
-    if (watch->resolver == NULL) {
+    watch->lookup = name_lookup_open(watch->wake_fd, error);
+    if (watch->lookup == NULL) {
         return NTS_ERR_SYSTEM;
     }
     snapshot_publish(&watch->settings_slot, &settings->host.snapshot);
@@ -334,7 +324,7 @@ void server_watch_publish(struct server_watch *watch, struct ke_settings *settin
 {
     snapshot_publish(&watch->settings_slot, &settings->host.snapshot);
     snapshot_publish(&watch->keyring_slot, &keyring->snapshot);
-    wake(watch);
+    event_fd_signal(watch->wake_fd);
 }
 
 bool server_watch_report(struct server_watch *watch, size_t i, struct watch_report *report)
@@ -359,15 +349,15 @@ void server_watch_close(struct server_watch *watch)
 {
     if (watch->is_running) {
         atomic_store_explicit(&watch->is_stopping, true, memory_order_relaxed);
-        wake(watch);
+        event_fd_signal(watch->wake_fd);
         pthread_join(watch->thread, NULL);
         end_rounds(watch);
         watch_table_clear(&watch->table);
         pthread_mutex_destroy(&watch->mutex);
         watch->is_running = false;
     }
-    name_resolver_close(watch->resolver);
-    watch->resolver = NULL;
+    name_lookup_close(watch->lookup);
+    watch->lookup = NULL;
     if (watch->settings != NULL) {
         snapshot_unref(&watch->settings->host.snapshot);
         watch->settings = NULL;

@@ -38,7 +38,7 @@ struct server_watch {
     struct watch_keys keys;
     int64_t next_keys_ns; /* when to look again which keys there are */
     struct watch_round rounds[WATCH_MAX_ROUNDS];
-    struct name_resolver *resolver;
+    struct name_lookup *lookup;
     bool is_resolving;
     size_t resolved_server; /* whose name is looked up; SIZE_MAX: nobody's any more */
     struct random_pool random;

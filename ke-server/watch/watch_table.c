@@ -60,21 +60,11 @@ static int64_t first_ns(const struct watch_spread *spread)
     return spread->now_ns + (int64_t)random_below(spread->random, over_ms + 1) * NS_PER_MS;
 }
 
-static bool is_same_address(const union net_address *a, const union net_address *b)
-{
-    if (a->sa.sa_family != b->sa.sa_family || address_port(a) != address_port(b)) {
-        return false;
-    }
-    return a->sa.sa_family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr) &&
-                                             a->in6.sin6_scope_id == b->in6.sin6_scope_id
-                                       : a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
-}
-
 static struct watched_address *find_address(struct watched_server *watched,
                                             const union net_address *address)
 {
     for (size_t i = 0; i < watched->num_addresses; i++) {
-        if (is_same_address(&watched->addresses[i].address, address)) {
+        if (address_equal(&watched->addresses[i].address, address)) {
             return &watched->addresses[i];
         }
     }

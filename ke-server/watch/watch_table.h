@@ -5,7 +5,7 @@
 #define NTS_KE_WATCH_TABLE_H
 
 #include "ke-server/protocol/time_servers.h"
-#include "ke-server/watch/name_resolver.h"
+#include "net/name_lookup.h"
 #include "ke-server/watch/watch_health.h"
 #include "ke-server/watch/watch_report.h"
 
