@@ -9,7 +9,6 @@
 #include "time-server/config/time_config.h"
 #include "time-server/transport/transports.h"
 
-#include <poll.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -56,20 +55,34 @@ static void check_sockets(struct preflight *preflight, const struct time_config 
     host_check_metrics(preflight, &config->host.metrics, "nts-time-server");
 }
 
+/* A look-up ends, however long it takes. */
+static void await_name(struct clock_source *source)
+{
+    while (clock_source_is_resolving(source)) {
+        if (clock_source_wait(source, NS_PER_S)) {
+            clock_source_receive(source);
+        }
+    }
+}
+
 /* Asks as a running server does, until there is an answer; false if there is none. */
 static bool hear_from(struct clock_source *source)
 {
     for (int i = 0; i < CLOCK_NUM_QUESTIONS; i++) {
         clock_source_tick(source);
-        int64_t deadline_ns = mono_time_ns() + NS_PER_S;
-        struct pollfd answer = {.fd = clock_source_fd(source), .events = POLLIN};
-        if (answer.fd < 0) {
+        if (source->config.source != CLOCK_UPSTREAM) {
             return true; /* no server, nothing to wait for */
         }
+        await_name(source);
+        if (clock_source_name_trouble(source) != NULL) {
+            return false;
+        }
+        int64_t deadline_ns = mono_time_ns() + NS_PER_S;
         for (int64_t left_ns; (left_ns = deadline_ns - mono_time_ns()) > 0;) {
-            if (poll(&answer, 1, (int)(left_ns / NS_PER_MS) + 1) > 0) {
+            bool was_asked = clock_source_is_asking(source);
+            if (clock_source_wait(source, left_ns)) {
                 clock_source_receive(source);
-                if (source->asked_transmit_time == 0) {
+                if (was_asked && !clock_source_is_asking(source)) {
                     return true;
                 }
                 usleep(1000); /* an error that stays, or somebody else's datagram */
@@ -77,6 +90,20 @@ static bool hear_from(struct clock_source *source)
         }
     }
     return false;
+}
+
+static void find_silent(struct preflight *preflight, const struct clock_config *clock,
+                        const struct clock_source *source)
+{
+    const char *reason = clock_source_name_trouble(source);
+    if (reason != NULL) {
+        preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_CLOCK_SILENT,
+                       "clock.server: cannot resolve %s: %s", source->upstream.host, reason);
+        return;
+    }
+    preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_CLOCK_SILENT,
+                   "clock.server %s does not answer: asked %d times", clock->server,
+                   CLOCK_NUM_QUESTIONS);
 }
 
 static void check_clock(struct preflight *preflight, const struct time_config *config)
@@ -89,9 +116,7 @@ static void check_clock(struct preflight *preflight, const struct time_config *c
     if (clock_source_open(&source, clock, &error) != NTS_OK) {
         preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_CLOCK_SILENT, "%s", error.text);
     } else if (!hear_from(&source)) {
-        preflight_find(preflight, LOG_LEVEL_ERROR, PREFLIGHT_CLOCK_SILENT,
-                       "clock.server %s does not answer: asked %d times", clock->server,
-                       CLOCK_NUM_QUESTIONS);
+        find_silent(preflight, clock, &source);
     } else if (source.status.trouble != NULL) {
         /* Who configures it so wants it so. */
         preflight_find(preflight,

@@ -9,10 +9,11 @@
 #include "time-server/time_syscalls.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 
 #define CLOCK_PATIENCE_S 5 /* to become fit, before a server that runs is replaced */
+
+_Static_assert(CLOCK_SOURCE_FDS <= HOST_MAX_FDS, "the host waits for the clock's descriptors");
 
 static const struct time_config *initial_config(const struct server_host *host)
 {
@@ -35,18 +36,27 @@ static void log_fit(const struct clock_status *status, int64_t now_ns)
              clock_root_dispersion_ns(status, now_ns) / 1000);
 }
 
-/* Hands the workers what the clock source knows, and logs a change between fit and not fit. */
+/* Whether there is news: a change between fit and not fit, or of the reason. */
+static bool is_news(const struct time_state *self, bool is_fit, const char *trouble)
+{
+    return !self->clock_was_reported || is_fit != self->clock_was_fit ||
+           (!is_fit && trouble != self->clock_trouble);
+}
+
+/* Hands the workers what the clock source knows, and logs what is new about it. */
 static void post_clock(struct server_host *host)
 {
     struct time_state *self = time_state_of(host);
     const struct clock_status *status = &self->clock_source.status;
     const struct clock_limits *limits = limits_of(host);
     int64_t now_ns = real_time_ns();
-    bool is_fit = clock_is_fit(status, limits, now_ns);
+    const char *trouble = clock_trouble(status, limits, now_ns);
+    bool is_fit = trouble == NULL;
     clock_board_post(&self->clock_board, status);
-    if (self->clock_was_reported && is_fit == self->clock_was_fit) {
+    if (!is_news(self, is_fit, trouble)) {
         return;
     }
+    self->clock_trouble = trouble;
     self->clock_was_reported = true;
     self->clock_was_fit = is_fit;
     if (is_fit) {
@@ -54,7 +64,7 @@ static void post_clock(struct server_host *host)
         return;
     }
     const struct time_config *config = &time_settings_of(host->settings)->config;
-    log_warning("clock.unfit", "reason=\"%s\" effect=\"%s\"", clock_trouble(status, limits, now_ns),
+    log_warning("clock.unfit", "reason=\"%s\" effect=\"%s\"", trouble,
                 config->unsynchronised == UNSYNCHRONISED_SILENT ? "silence"
                                                                 : "answers say unsynchronised");
 }
@@ -62,24 +72,14 @@ static void post_clock(struct server_host *host)
 /* While an old server answers with good time, a new one that knows no time yet does not join in. */
 static enum nts_status time_await_fit(struct server_host *host, struct error *error)
 {
-    struct clock_source *source = &time_state_of(host)->clock_source;
-    const int64_t give_up_ns = mono_time_ns() + CLOCK_PATIENCE_S * NS_PER_S;
-    for (;;) {
-        clock_source_tick(source);
-        struct pollfd polled = {.fd = clock_source_fd(source), .events = POLLIN};
-        if (poll(&polled, 1, polled.fd >= 0 ? 1000 : 0) > 0) {
-            clock_source_receive(source);
-        }
-        const char *trouble = clock_trouble(&source->status, limits_of(host), real_time_ns());
-        if (trouble == NULL) {
-            return NTS_OK;
-        }
-        if (polled.fd < 0 || mono_time_ns() >= give_up_ns) {
-            return error_set(error, NTS_ERR_UNSYNCHRONISED,
-                             "handover: the clock is not fit (%s), that of the server that runs is",
-                             trouble);
-        }
+    const char *trouble = clock_source_await_fit(&time_state_of(host)->clock_source,
+                                                 limits_of(host), CLOCK_PATIENCE_S * NS_PER_S);
+    if (trouble == NULL) {
+        return NTS_OK;
     }
+    return error_set(error, NTS_ERR_UNSYNCHRONISED,
+                     "handover: the clock is not fit (%s), that of the server that runs is",
+                     trouble);
 }
 
 /* --- the start --- */
@@ -130,8 +130,8 @@ static void time_log_ready(const struct server_host *host)
 
 static size_t time_list_fds(const struct server_host *host, int fds[HOST_MAX_FDS])
 {
-    fds[0] = clock_source_fd(&time_state_of(host)->clock_source);
-    return 1;
+    clock_source_list_fds(&time_state_of(host)->clock_source, fds);
+    return CLOCK_SOURCE_FDS;
 }
 
 static void time_take_events(struct server_host *host)
@@ -158,7 +158,8 @@ static void set_receive_buffers(struct time_state *self, int64_t receive_buffer_
     self->receive_buffer_kib = receive_buffer_kib;
 }
 
-/* The clock source changes only when it is another one: the one that there is knows the time. */
+/* The clock source changes only when it is another one: the one that there is knows the time. It is
+ * looked up and connected anew in any case. */
 static enum nts_status time_reload(struct server_host *host, struct host_settings *fresh_host,
                                    struct error *error)
 {
@@ -170,8 +171,10 @@ static enum nts_status time_reload(struct server_host *host, struct host_setting
         if (status != NTS_OK) {
             return status;
         }
-        clock_source_tick(&self->clock_source);
+    } else {
+        clock_source_renew(&self->clock_source);
     }
+    clock_source_tick(&self->clock_source);
     set_receive_buffers(self, fresh->receive_buffer_kib);
     return NTS_OK;
 }

@@ -12,6 +12,7 @@ struct time_state {
     bool is_clock_open;
     bool clock_was_fit;
     bool clock_was_reported;
+    const char *clock_trouble; /* as it was reported, static text; NULL: fit */
     struct time_workers workers;
     int64_t receive_buffer_kib; /* of the last reload */
 };

@@ -15,10 +15,12 @@ enum nts_status ntp_socket_open(int *fd, const union net_address *server, struct
     if (setsockopt(*fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0 ||
         connect(*fd, &server->sa, address_len(server)) != 0) {
         char text[ADDRESS_TEXT_LEN];
+        int saved_errno = errno;
         address_format(text, server);
         error_set(error, NTS_ERR_SYSTEM, "cannot send to %s: %s", text, strerror(errno));
         close(*fd);
         *fd = -1;
+        errno = saved_errno;
         return NTS_ERR_SYSTEM;
     }
     return NTS_OK;
@@ -63,6 +65,52 @@ enum nts_status ntp_socket_receive(int fd, uint8_t *data, size_t *len, size_t ca
     }
 }
 
+void ntp_request_init(struct ntp_request *request)
+{
+    memset(request, 0, offsetof(struct ntp_request, packet));
+    ntp_request_randomise(request);
+}
+
+enum nts_status ntp_question_send(struct ntp_question *question, int fd,
+                                  struct ntp_request *request)
+{
+    enum nts_status status = ntp_request_build(request);
+    if (status != NTS_OK) {
+        return status;
+    }
+    question->keys = request->keys;
+    question->transmit_time = request->transmit_time;
+    memcpy(question->unique_id, request->unique_id, sizeof(question->unique_id));
+    question->request_len = request->len;
+    for (int i = 0; i < 2; i++) {
+        question->sent_ns = real_time_ns();
+        if (send(fd, request->packet, request->len, 0) >= 0) {
+            return NTS_OK;
+        }
+    }
+    return NTS_ERR_SYSTEM;
+}
+
+enum nts_status ntp_question_judge(const struct ntp_question *question, struct ntp_reply *reply,
+                                   struct cookie_jar *jar, const uint8_t *packet, size_t len)
+{
+    struct ntp_request request;
+    memset(&request, 0, offsetof(struct ntp_request, packet));
+    request.keys = question->keys;
+    request.transmit_time = question->transmit_time;
+    memcpy(request.unique_id, question->unique_id, sizeof(request.unique_id));
+    return ntp_reply_check(reply, jar, &request, packet, len);
+}
+
+void ntp_kiss_text(char text[5], uint32_t code)
+{
+    store_u32((uint8_t *)text, code);
+    text[4] = '\0';
+    for (int i = 0; i < 4; i++) {
+        text[i] = text[i] > ' ' && text[i] <= '~' && text[i] != '"' ? text[i] : '?';
+    }
+}
+
 void ntp_sample_measure(struct ntp_sample *sample, const struct ntp_header *header)
 {
     ntp_measure(&sample->offset_ns, &sample->delay_ns, header, sample->sent_ns,
@@ -93,8 +141,7 @@ static enum nts_status explain(const struct ntp_reply *reply, const struct ntp_s
     }
     if (status == NTS_ERR_KISS) {
         char code[5];
-        store_u32((uint8_t *)code, reply->header.reference_id);
-        code[4] = '\0';
+        ntp_kiss_text(code, reply->header.reference_id);
         return error_set(error, status, "kiss of death %s, %s", code,
                          reply->authenticated ? "authentic" : "not authentic");
     }

@@ -22,6 +22,7 @@ struct upstream {
     uint8_t leap;
     uint8_t stratum;
     bool wrong_origin;
+    uint32_t reference_id; /* 0: GPS */
 };
 
 static void open_upstream(void)
@@ -65,8 +66,8 @@ static void take_question(uint8_t packet[NTP_HEADER_LEN], union net_address *pee
     } while (poll(&polled, 1, 0) == 1);
 }
 
-/* Answers the next question. */
-static void answer(const struct upstream *upstream)
+/* Answers the next question, and returns where it came from. */
+static union net_address answer(const struct upstream *upstream)
 {
     uint8_t packet[NTP_HEADER_LEN];
     union net_address peer;
@@ -82,7 +83,7 @@ static void answer(const struct upstream *upstream)
         .stratum = upstream->stratum,
         .root_delay = 0x100,
         .root_dispersion = 0x200,
-        .reference_id = 0x47505300,
+        .reference_id = upstream->reference_id != 0 ? upstream->reference_id : 0x47505300,
         .reference_time = now - (UINT64_C(5) << 32),
         .origin_time = question.transmit_time ^ (upstream->wrong_origin ? 1 : 0),
         .receive_time = now,
@@ -92,6 +93,7 @@ static void answer(const struct upstream *upstream)
     usleep((useconds_t)(upstream->delay_ns / 1000));
     cr_assert_eq(sendto(upstream_fd, packet, sizeof(packet), 0, &peer.sa, address_len(&peer)),
                  NTP_HEADER_LEN);
+    return peer;
 }
 
 static void answer_if_asked(const struct upstream *upstream)
@@ -233,6 +235,57 @@ CLOCK_TEST(root_distance_is_bounded)
     start(", \"max_root_distance_ms\": 50");
     answer_and_await(&good, "clock.fit");
     answer_and_await(&slow, "clock.unfit reason=\"root distance is above");
+    assert_unsynchronised();
+}
+
+static void start_with_name(const char *name)
+{
+    char clock[256];
+    snprintf(clock, sizeof(clock), "{\"source\": \"upstream\", \"server\": \"%s:%d\"}", name,
+             UPSTREAM_PORT);
+    time_server_up_with(clock, "");
+}
+
+/* RFC 6761, section 6.4: no name in "invalid" resolves. */
+CLOCK_TEST(name_that_does_not_resolve_leaves_the_clock_unfit_and_the_server_running)
+{
+    start_with_name("upstream.invalid");
+    server_await_log(&time_server,
+                     "clock.unfit reason=\"the name of the upstream server does not resolve", 0);
+    assert_unsynchronised();
+}
+
+/* Its name may have another address, and this host too. */
+CLOCK_TEST(reload_connects_to_the_same_upstream_anew)
+{
+    start("");
+    answer_and_await(&good, "clock.fit");
+    union net_address before = answer(&good);
+    size_t from = time_server.log_len;
+    cr_assert_eq(kill(time_server.pid, SIGHUP), 0);
+    server_await_log(&time_server, "config.reloaded", from);
+    union net_address after;
+    do {
+        after = answer(&good);
+    } while (address_equal(&before, &after)); /* asked before the reload */
+    cr_assert_eq(told().stratum, 2);
+}
+
+/* RFC 5905, section 7.4. */
+CLOCK_TEST(kisses_of_the_upstream_are_obeyed)
+{
+    const struct upstream rate = {.reference_id = UINT32_C(0x52415445)};
+    const struct upstream deny = {.reference_id = UINT32_C(0x44454e59)};
+    struct upstream forged = deny;
+    forged.wrong_origin = true;
+    start("");
+    answer_and_await(&good, "clock.fit");
+    answer(&forged);
+    answer_and_await(&rate, "clock.kiss code=RATE");
+    cr_assert_eq(told().stratum, 2, "it is asked less often, and its answers stay good");
+    size_t from = server_log_end(&time_server);
+    answer_and_await(&deny, "clock.unfit reason=\"the upstream server refuses");
+    server_await_log(&time_server, "clock.kiss code=DENY", from);
     assert_unsynchronised();
 }
 

@@ -2,14 +2,15 @@
 
 #include "base/clock_time.h"
 #include "base/cursor.h"
-#include "time-server/transport/udp_socket.h"
 
 #include <errno.h>
 #include <openssl/md5.h>
-#include <openssl/rand.h>
-#include <string.h>
+#include <poll.h>
 #include <sys/timex.h>
-#include <unistd.h>
+
+/* While somebody waits for the clock: so many requests at once, then one a second. */
+#define NUM_QUICK_QUESTIONS 4
+#define QUICK_QUESTION_NS   (NS_PER_S / 5)
 
 static void set_unusable(struct clock_source *source, const char *trouble)
 {
@@ -29,39 +30,20 @@ static uint32_t reference_id_of(const union net_address *address)
     return load_u32(digest);
 }
 
-static enum nts_status open_upstream(struct clock_source *source, const struct clock_config *config,
-                                     struct error *error)
-{
-    char host[HOST_TEXT_LEN];
-    uint16_t port;
-    if (!host_port_split(host, &port, config->server, NTP_PORT)) {
-        return error_set(error, NTS_ERR_CONFIG, "clock.server: not HOST[:PORT]");
-    }
-    enum nts_status status = address_resolve(&source->server, host, port, AF_UNSPEC, error);
-    if (status != NTS_OK) {
-        error_prefix(error, "clock.server");
-        return status;
-    }
-    source->reference_id = reference_id_of(&source->server);
-    source->fd = socket(source->server.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (source->fd < 0 || !udp_socket_timestamps(source->fd) ||
-        connect(source->fd, &source->server.sa, address_len(&source->server)) != 0) {
-        return error_set(error, NTS_ERR_SYSTEM, "clock.server: %s: %s", config->server,
-                         strerror(errno));
-    }
-    return NTS_OK;
-}
-
 enum nts_status clock_source_open(struct clock_source *source, const struct clock_config *config,
                                   struct error *error)
 {
-    *source = (struct clock_source){.config = *config, .fd = -1};
+    *source = (struct clock_source){.config = *config, .upstream = {.fd = -1, .wake_fd = -1}};
     source->config.server = NULL;
     source->config.reference_id = NULL;
     source->status.precision = clock_precision();
     set_unusable(source, "nothing heard from the source yet");
     if (config->source == CLOCK_UPSTREAM) {
-        return open_upstream(source, config, error);
+        enum nts_status status = clock_upstream_open(&source->upstream, config->server, error);
+        if (status != NTS_OK) {
+            error_prefix(error, "clock.server");
+        }
+        return status;
     }
     source->status.stratum = (uint8_t)config->stratum;
     source->status.root_delay_ns = config->root_delay_us * 1000;
@@ -74,10 +56,7 @@ enum nts_status clock_source_open(struct clock_source *source, const struct cloc
 
 void clock_source_close(struct clock_source *source)
 {
-    if (source->fd >= 0) {
-        close(source->fd);
-        source->fd = -1;
-    }
+    clock_upstream_close(&source->upstream);
 }
 
 enum nts_status clock_source_change(struct clock_source *source, const struct clock_config *config,
@@ -97,9 +76,36 @@ enum nts_status clock_source_change(struct clock_source *source, const struct cl
     return NTS_OK;
 }
 
-int clock_source_fd(const struct clock_source *source)
+void clock_source_renew(struct clock_source *source)
 {
-    return source->fd;
+    if (source->config.source == CLOCK_UPSTREAM) {
+        clock_upstream_renew(&source->upstream);
+    }
+}
+
+void clock_source_list_fds(const struct clock_source *source, int fds[CLOCK_SOURCE_FDS])
+{
+    fds[0] = source->upstream.fd;
+    fds[1] = source->upstream.wake_fd;
+}
+
+bool clock_source_wait(const struct clock_source *source, int64_t wait_ns)
+{
+    int fds[CLOCK_SOURCE_FDS];
+    clock_source_list_fds(source, fds);
+    struct pollfd polled[CLOCK_SOURCE_FDS] = {{.fd = fds[0], .events = POLLIN},
+                                              {.fd = fds[1], .events = POLLIN}};
+    return poll(polled, CLOCK_SOURCE_FDS, wait_ns > 0 ? (int)(wait_ns / NS_PER_MS) + 1 : 0) > 0;
+}
+
+bool clock_source_is_asking(const struct clock_source *source)
+{
+    return source->upstream.question.transmit_time != 0;
+}
+
+bool clock_source_is_resolving(const struct clock_source *source)
+{
+    return source->upstream.is_resolving;
 }
 
 static void set_usable(struct clock_source *source, int64_t now_ns)
@@ -142,26 +148,12 @@ static void tick_kernel(struct clock_source *source, int64_t now_ns)
     set_usable(source, now_ns);
 }
 
-static void ask_upstream(struct clock_source *source)
-{
-    uint8_t packet[NTP_HEADER_LEN];
-    struct ntp_header header = {.version = 4, .mode = NTP_MODE_CLIENT};
-    /* A random transmit timestamp tells nothing about us and cannot be guessed. */
-    RAND_bytes((uint8_t *)&header.transmit_time, sizeof(header.transmit_time));
-    ntp_header_write(packet, &header);
-    source->asked_transmit_time = header.transmit_time;
-    source->asked_at_ns = real_time_ns();
-    if (send(source->fd, packet, sizeof(packet), 0) < 0) {
-        source->asked_transmit_time = 0; /* the next tick asks again; silence is what counts */
-    }
-}
-
 void clock_source_tick(struct clock_source *source)
 {
     int64_t now_ns = real_time_ns();
     switch (source->config.source) {
     case CLOCK_UPSTREAM:
-        ask_upstream(source);
+        clock_upstream_ask(&source->upstream);
         break;
     case CLOCK_KERNEL:
         tick_kernel(source, now_ns);
@@ -174,7 +166,7 @@ void clock_source_tick(struct clock_source *source)
 
 /* Takes one answer in (RFC 5905, section 8), as this host's view of its own clock. */
 static void take_answer(struct clock_source *source, const struct ntp_header *header,
-                        int64_t received_ns)
+                        const struct ntp_sample *sample)
 {
     const struct clock_config *config = &source->config;
     if (header->leap == NTP_LEAP_UNSYNCHRONISED || header->stratum < 1 ||
@@ -182,12 +174,11 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
         set_unusable(source, "the upstream server says that it is not synchronised");
         return;
     }
-    int64_t offset_ns;
-    int64_t delay_ns;
-    ntp_measure(&offset_ns, &delay_ns, header, source->asked_at_ns, received_ns);
+    const int64_t offset_ns = sample->offset_ns;
+    const int64_t received_ns = sample->received_ns;
     source->status.offset_ns = offset_ns;
     int64_t distance_ns = offset_ns < 0 ? -offset_ns : offset_ns;
-    delay_ns = delay_ns > 0 ? delay_ns : 0;
+    int64_t delay_ns = sample->delay_ns > 0 ? sample->delay_ns : 0;
     /* The true offset is within half the delay of the measured one: a slow network alone does not
      * prove the clock wrong. It shows in the root delay. */
     if (distance_ns - delay_ns / 2 > config->max_offset_ms * NS_PER_MS) {
@@ -198,7 +189,7 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
     bool below = config->mirror == CLOCK_MIRROR_BELOW;
     status->leap = header->leap;
     status->stratum = (uint8_t)(header->stratum + (below ? 1 : 0));
-    status->reference_id = below ? source->reference_id : header->reference_id;
+    status->reference_id = below ? reference_id_of(&source->upstream.server) : header->reference_id;
     status->reference_ns =
         below ? received_ns : ntp_time_to_unix_ns(header->reference_time, received_ns);
     if (status->reference_ns > received_ns) {
@@ -209,22 +200,47 @@ static void take_answer(struct clock_source *source, const struct ntp_header *he
     set_usable(source, received_ns);
 }
 
+const char *clock_source_name_trouble(const struct clock_source *source)
+{
+    const struct clock_upstream *upstream = &source->upstream;
+    return upstream->fd < 0 && upstream->reason[0] != '\0' ? upstream->reason : NULL;
+}
+
 void clock_source_receive(struct clock_source *source)
 {
-    uint8_t packet[512];
-    int64_t received_ns;
-    ssize_t len;
-    while ((len = udp_socket_receive(source->fd, packet, sizeof(packet), &received_ns)) >= 0) {
-        if (len < NTP_HEADER_LEN) {
-            continue;
+    struct clock_upstream *upstream = &source->upstream;
+    struct ntp_reply reply;
+    struct ntp_sample sample;
+    enum clock_event event;
+    while ((event = clock_upstream_receive(upstream, &reply, &sample)) != CLOCK_EVENT_NONE) {
+        if (event == CLOCK_EVENT_ANSWER) {
+            take_answer(source, &reply.header, &sample);
+        } else {
+            set_unusable(source, "the upstream server refuses to serve this host");
         }
-        struct ntp_header header;
-        ntp_header_read(&header, packet);
-        if (header.mode != NTP_MODE_SERVER || source->asked_transmit_time == 0 ||
-            header.origin_time != source->asked_transmit_time) {
-            continue; /* not the answer to our question */
+    }
+    if (!source->status.is_usable && clock_source_name_trouble(source) != NULL) {
+        set_unusable(source, "the name of the upstream server does not resolve, trying again");
+    }
+}
+
+const char *clock_source_await_fit(struct clock_source *source, const struct clock_limits *limits,
+                                   int64_t patience_ns)
+{
+    const int64_t give_up_ns = mono_time_ns() + patience_ns;
+    int64_t next_ns = 0;
+    for (int num_asked = 0;;) {
+        int64_t now_ns = mono_time_ns();
+        if (now_ns >= next_ns) {
+            clock_source_tick(source);
+            next_ns = now_ns + (++num_asked < NUM_QUICK_QUESTIONS ? QUICK_QUESTION_NS : NS_PER_S);
         }
-        source->asked_transmit_time = 0;
-        take_answer(source, &header, received_ns);
+        const char *trouble = clock_trouble(&source->status, limits, real_time_ns());
+        if (trouble == NULL || source->config.source != CLOCK_UPSTREAM || now_ns >= give_up_ns) {
+            return trouble;
+        }
+        if (clock_source_wait(source, (next_ns < give_up_ns ? next_ns : give_up_ns) - now_ns)) {
+            clock_source_receive(source);
+        }
     }
 }

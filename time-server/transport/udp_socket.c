@@ -212,24 +212,3 @@ bool udp_socket_tx_time(int fd, int64_t *tx_time_ns)
         }
     }
 }
-
-ssize_t udp_socket_receive(int fd, uint8_t *data, size_t capacity, int64_t *rx_time_ns)
-{
-    _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_LEN];
-    struct iovec iov = {.iov_base = data, .iov_len = capacity};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t len;
-    do {
-        len = recvmsg(fd, &message, MSG_DONTWAIT);
-        /* A connected socket reports the ICMP errors of earlier datagrams: read on behind them. */
-    } while (len < 0 && (errno == ECONNREFUSED || errno == EINTR));
-    if (len >= 0) {
-        struct udp_received received;
-        udp_control_read(&received, &message);
-        *rx_time_ns = received.rx_time_ns;
-    }
-    return len;
-}

@@ -47,7 +47,4 @@ void udp_control_write(struct msghdr *message, uint8_t *control,
  * false if the kernel has not said so yet. Does not wait. */
 bool udp_socket_tx_time(int fd, int64_t *tx_time_ns);
 
-/* udp_socket_receive reads one datagram without waiting; -1 if there is none. */
-ssize_t udp_socket_receive(int fd, uint8_t *data, size_t capacity, int64_t *rx_time_ns);
-
 #endif
