@@ -5,10 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,14 +14,14 @@
 /* --- TCP --- */
 
 /* Connects to one address. Returns the socket, or -1 with errno. */
-static int connect_address(const struct addrinfo *address, int64_t deadline_ns)
+static int connect_address(const union net_address *address, int64_t deadline_ns)
 {
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -1;
     }
     int code = 0;
-    if (connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
+    if (connect(fd, &address->sa, address_len(address)) != 0) {
         code = errno;
     }
     if (code == EINPROGRESS) {
@@ -45,50 +43,33 @@ static int connect_address(const struct addrinfo *address, int64_t deadline_ns)
     return fd;
 }
 
-static size_t count_addresses(const struct addrinfo *address)
+enum nts_status ke_tcp_connect(int *fd, union net_address *peer, const struct ke_endpoint *endpoint,
+                               int64_t deadline_ns, struct error *error)
 {
-    size_t num = 0;
-    for (; address != NULL; address = address->ai_next) {
-        num++;
-    }
-    return num;
-}
-
-enum nts_status ke_tcp_connect(int *fd, union net_address *peer, const char *host, uint16_t port,
-                               int family, int64_t deadline_ns, struct error *error)
-{
-    char service[8];
-    snprintf(service, sizeof(service), "%u", port);
-    struct addrinfo hints = {
-        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
+    union net_address addresses[KE_MAX_ADDRESSES];
     *fd = -1;
     memset(peer, 0, sizeof(*peer));
-    int code = getaddrinfo(host, service, &hints, &found);
-    if (code != 0) {
-        return error_set(error, NTS_ERR_SYSTEM, "cannot resolve: %s", gai_strerror(code));
+    size_t num = address_resolve_all(addresses, KE_MAX_ADDRESSES, endpoint->host, endpoint->port,
+                                     endpoint->family, error);
+    if (num == 0) {
+        error_prefix(error, "cannot resolve");
+        return NTS_ERR_SYSTEM;
     }
-    size_t num_left = count_addresses(found);
-    enum nts_status status = error_set(error, NTS_ERR_SYSTEM, "no address");
-    for (const struct addrinfo *address = found; address != NULL; address = address->ai_next) {
+    for (size_t i = 0; i < num; i++) {
         /* Share what is left, so that an address that swallows packets leaves time for the rest. */
         int64_t now_ns = mono_time_ns();
-        int64_t share_ns = (deadline_ns - now_ns) / (int64_t)num_left--;
-        memset(peer, 0, sizeof(*peer));
-        memcpy(peer, address->ai_addr,
-               address->ai_addrlen < sizeof(*peer) ? address->ai_addrlen : sizeof(*peer));
-        *fd = connect_address(address, now_ns + share_ns);
+        int64_t share_ns = (deadline_ns - now_ns) / (int64_t)(num - i);
+        *peer = addresses[i];
+        *fd = connect_address(peer, now_ns + share_ns);
         if (*fd >= 0) {
-            status = NTS_OK;
-            break;
+            return NTS_OK;
         }
-        char peer_text[ADDRESS_TEXT_LEN];
-        address_format(peer_text, peer);
-        status = error_set(error, errno == ETIMEDOUT ? NTS_ERR_TIMEOUT : NTS_ERR_SYSTEM,
-                           "cannot connect to %s: %s", peer_text, strerror(errno));
     }
-    freeaddrinfo(found);
-    return status;
+    enum nts_status status = errno == ETIMEDOUT ? NTS_ERR_TIMEOUT : NTS_ERR_SYSTEM;
+    int saved_errno = errno;
+    char peer_text[ADDRESS_TEXT_LEN];
+    address_format(peer_text, peer);
+    return error_set(error, status, "cannot connect to %s: %s", peer_text, strerror(saved_errno));
 }
 
 /* --- TLS --- */
@@ -177,9 +158,13 @@ enum nts_status ke_connection_open(struct ke_connection *connection,
 {
     *connection = (struct ke_connection){
         .fd = -1, .alert_received = -1, .max_write_len = options->max_write_len};
-    uint16_t port = options->port != 0 ? options->port : KE_PORT;
-    enum nts_status status = ke_tcp_connect(&connection->fd, &connection->peer, options->host, port,
-                                            options->family, deadline_ns, error);
+    const struct ke_endpoint endpoint = {
+        .host = options->host,
+        .port = options->port != 0 ? options->port : KE_PORT,
+        .family = options->family,
+    };
+    enum nts_status status =
+        ke_tcp_connect(&connection->fd, &connection->peer, &endpoint, deadline_ns, error);
     if (status == NTS_OK) {
         status = start_tls(connection, options, deadline_ns, error);
     }
@@ -221,10 +206,19 @@ static enum ke_read_end judge_read(struct ke_connection *connection, int ssl_err
     return is_eof && connection->alert_received <= 0 ? KE_READ_EOF : KE_READ_FAILED;
 }
 
-static enum ke_read_end read_until(struct ke_connection *connection, uint8_t *data, size_t *len,
-                                   size_t capacity, bool stop_at_message, int64_t deadline_ns,
+/* Where what is read goes to, and when it is enough. */
+struct ke_reading {
+    uint8_t *data;
+    size_t capacity;
+    bool stop_at_message;
+};
+
+static enum ke_read_end read_until(struct ke_connection *connection, size_t *len,
+                                   const struct ke_reading *reading, int64_t deadline_ns,
                                    struct error *error)
 {
+    uint8_t *data = reading->data;
+    const size_t capacity = reading->capacity;
     *len = 0;
     while (*len < capacity) {
         int ssl_error;
@@ -245,8 +239,9 @@ static enum ke_read_end read_until(struct ke_connection *connection, uint8_t *da
         case STEP_FAILED:
             return judge_read(connection, ssl_error, error);
         }
-        enum ke_framing framing =
-            stop_at_message ? ke_message_framing(data, *len, capacity) : KE_FRAMING_INCOMPLETE;
+        enum ke_framing framing = reading->stop_at_message
+                                      ? ke_message_framing(data, *len, capacity)
+                                      : KE_FRAMING_INCOMPLETE;
         if (framing == KE_FRAMING_COMPLETE) {
             return KE_READ_MESSAGE;
         }
@@ -262,14 +257,16 @@ enum ke_read_end ke_connection_read_message(struct ke_connection *connection, ui
                                             size_t *len, size_t capacity, int64_t deadline_ns,
                                             struct error *error)
 {
-    return read_until(connection, data, len, capacity, true, deadline_ns, error);
+    const struct ke_reading reading = {data, capacity, true};
+    return read_until(connection, len, &reading, deadline_ns, error);
 }
 
 enum ke_read_end ke_connection_read_all(struct ke_connection *connection, uint8_t *data,
                                         size_t *len, size_t capacity, int64_t deadline_ns,
                                         struct error *error)
 {
-    return read_until(connection, data, len, capacity, false, deadline_ns, error);
+    const struct ke_reading reading = {data, capacity, false};
+    return read_until(connection, len, &reading, deadline_ns, error);
 }
 
 void ke_connection_send_close_notify(struct ke_connection *connection)

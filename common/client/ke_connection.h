@@ -8,12 +8,21 @@
 #include "client/deadline.h"
 #include "client/ke_peer.h"
 
-/* ke_tcp_connect resolves `host` and connects to its addresses in turn, each with its share of the
- * time left. Fills `*fd` (non-blocking, the caller's to close) and `*peer`. NTS_ERR_SYSTEM or
- * NTS_ERR_TIMEOUT with text. */
-NTS_MUST_CHECK enum nts_status ke_tcp_connect(int *fd, union net_address *peer, const char *host,
-                                              uint16_t port, int family, int64_t deadline_ns,
-                                              struct error *error);
+#define KE_MAX_ADDRESSES 32 /* of a name; further ones are not tried */
+
+/* Where a server is to be found. */
+struct ke_endpoint {
+    const char *host;
+    uint16_t port;
+    int family; /* AF_UNSPEC: either */
+};
+
+/* ke_tcp_connect resolves the endpoint's host and connects to its addresses in turn, each with its
+ * share of the time left. Fills `*fd` (non-blocking, the caller's to close) and `*peer`.
+ * NTS_ERR_SYSTEM or NTS_ERR_TIMEOUT with text. */
+NTS_MUST_CHECK enum nts_status ke_tcp_connect(int *fd, union net_address *peer,
+                                              const struct ke_endpoint *endpoint,
+                                              int64_t deadline_ns, struct error *error);
 
 /* ke_connection_open connects and completes the handshake. NTS_ERR_SYSTEM, NTS_ERR_TIMEOUT,
  * NTS_ERR_TLS, NTS_ERR_FILE or NTS_ERR_NO_MEMORY with text. ke_connection_close is due in any case:

@@ -34,16 +34,7 @@ static bool is_bound_to(int fd, const union net_address *address)
 {
     union net_address own = {0};
     socklen_t len = sizeof(own);
-    if (getsockname(fd, &own.sa, &len) != 0 || own.sa.sa_family != address->sa.sa_family) {
-        return false;
-    }
-    if (own.sa.sa_family == AF_INET) {
-        return own.in.sin_port == address->in.sin_port &&
-               own.in.sin_addr.s_addr == address->in.sin_addr.s_addr;
-    }
-    return own.in6.sin6_port == address->in6.sin6_port &&
-           own.in6.sin6_scope_id == address->in6.sin6_scope_id &&
-           memcmp(&own.in6.sin6_addr, &address->in6.sin6_addr, sizeof(own.in6.sin6_addr)) == 0;
+    return getsockname(fd, &own.sa, &len) == 0 && address_equal(&own, address);
 }
 
 static bool is_wanted(int fd, int type, const union net_address *address)

@@ -1,5 +1,7 @@
 #include "process/worker.h"
 
+#include "base/event_fd.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <stdint.h>
@@ -21,15 +23,6 @@ enum nts_status worker_init(struct worker *worker, const struct worker_ops *ops,
                          strerror(errno));
     }
     return NTS_OK;
-}
-
-/* An eventfd takes 2^64 - 2 signals before a write could fail. */
-static void event_fd_signal(int event_fd)
-{
-    uint64_t one = 1;
-    if (write(event_fd, &one, sizeof(one)) < 0) {
-        return;
-    }
 }
 
 static void stay_on_cpu(const struct worker *worker)

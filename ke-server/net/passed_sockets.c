@@ -85,18 +85,13 @@ void passed_sockets_close(struct passed_sockets *passed)
     *passed = (struct passed_sockets){0};
 }
 
-static bool is_same_address(const union net_address *a, const union net_address *b)
-{
-    return a->sa.sa_family == b->sa.sa_family && memcmp(a, b, address_len(a)) == 0;
-}
-
 bool passed_sockets_serves(const struct passed_sockets *passed, size_t index, size_t worker,
                            size_t num_workers)
 {
     size_t position = 0; /* among those of the same address */
     size_t num_same = 0;
     for (size_t i = 0; i < passed->num; i++) {
-        if (is_same_address(&passed->list[i].address, &passed->list[index].address)) {
+        if (address_equal(&passed->list[i].address, &passed->list[index].address)) {
             position += i < index ? 1 : 0;
             num_same++;
         }

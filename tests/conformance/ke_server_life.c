@@ -314,8 +314,8 @@ static bool is_accepting(void)
     int fd;
     union net_address peer;
     struct error error;
-    if (ke_tcp_connect(&fd, &peer, fixture_ip, FIXTURE_KE_PORT, AF_INET,
-                       deadline_in_ms(PATIENCE_MS), &error) != NTS_OK) {
+    const struct ke_endpoint endpoint = {fixture_ip, FIXTURE_KE_PORT, AF_INET};
+    if (ke_tcp_connect(&fd, &peer, &endpoint, deadline_in_ms(PATIENCE_MS), &error) != NTS_OK) {
         return false;
     }
     close(fd);

@@ -342,9 +342,9 @@ int ke_tcp_open(void)
     int fd;
     union net_address peer;
     struct error error;
-    cr_assert_eq(ke_tcp_connect(&fd, &peer, fixture_ip, FIXTURE_KE_PORT, AF_INET,
-                                deadline_in_ms(PATIENCE_MS), &error),
-                 NTS_OK, "%s", error.text);
+    const struct ke_endpoint endpoint = {fixture_ip, FIXTURE_KE_PORT, AF_INET};
+    cr_assert_eq(ke_tcp_connect(&fd, &peer, &endpoint, deadline_in_ms(PATIENCE_MS), &error), NTS_OK,
+                 "%s", error.text);
     return fd;
 }
 

@@ -3,7 +3,6 @@
 #include "client/ntp_client.h"
 #include "crypto/secret_mem.h"
 
-#include <netdb.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -54,51 +53,25 @@ static void do_all(struct asking *asking, size_t num_jobs,
 
 /* --- addresses --- */
 
-static bool is_known(const struct fleet_server *server, const struct addrinfo *found)
-{
-    for (size_t i = 0; i < server->num_addresses; i++) {
-        if (memcmp(&server->addresses[i], found->ai_addr, found->ai_addrlen) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void keep_addresses(struct fleet_server *server, const struct addrinfo *found)
-{
-    size_t num = 0;
-    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
-        num++;
-    }
-    server->addresses = calloc(num, sizeof(*server->addresses));
-    if (server->addresses == NULL) {
-        return;
-    }
-    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
-        /* A hosts file can name an address twice. */
-        if (at->ai_addrlen <= sizeof(*server->addresses) && !is_known(server, at)) {
-            memcpy(&server->addresses[server->num_addresses++], at->ai_addr, at->ai_addrlen);
-        }
-    }
-}
+#define FLEET_MAX_ADDRESSES 256 /* of a name; further ones are left out */
 
 static void resolve(struct asking *asking, size_t job)
 {
     struct fleet_server *server = &asking->fleet->servers[job];
-    char service[8];
-    struct addrinfo hints = {
-        .ai_family = asking->options.family, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    snprintf(service, sizeof(service), "%u", server->port);
-    int code = getaddrinfo(server->host, service, &hints, &found);
-    if (code != 0) {
-        struct error error;
-        error_set(&error, NTS_ERR_SYSTEM, "cannot resolve: %s", gai_strerror(code));
+    union net_address found[FLEET_MAX_ADDRESSES];
+    struct error error;
+    size_t num = address_resolve_all(found, FLEET_MAX_ADDRESSES, server->host, server->port,
+                                     asking->options.family, &error);
+    if (num == 0) {
+        error_prefix(&error, "cannot resolve");
         server->reason = strdup(error.text);
         return;
     }
-    keep_addresses(server, found);
-    freeaddrinfo(found);
+    server->addresses = calloc(num, sizeof(*server->addresses));
+    if (server->addresses != NULL) {
+        memcpy(server->addresses, found, num * sizeof(*found));
+        server->num_addresses = num;
+    }
 }
 
 /* --- requests --- */

@@ -2,6 +2,7 @@
 #include "net/name_lookup.h"
 
 #include "base/event_fd.h"
+#include "support/patience.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
@@ -50,7 +51,7 @@ static void close_lookup(void)
 }
 
 #define LOOKUP_TEST(name)                                                                          \
-    Test(name_lookup, name, .init = open_lookup, .fini = close_lookup, .timeout = 60)
+    Test(name_lookup, name, .init = open_lookup, .fini = close_lookup, .timeout = TEST_TIMEOUT_S)
 
 static struct name_answer await_answer(void)
 {

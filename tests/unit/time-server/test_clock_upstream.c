@@ -3,6 +3,7 @@
 #include "time-server/clock/clock_source.h"
 
 #include "base/clock_time.h"
+#include "support/patience.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
@@ -72,7 +73,7 @@ static void close_all(void)
 }
 
 #define UPSTREAM_TEST(name)                                                                        \
-    Test(clock_upstream, name, .init = open_peers, .fini = close_all, .timeout = 60)
+    Test(clock_upstream, name, .init = open_peers, .fini = close_all, .timeout = TEST_TIMEOUT_S)
 
 static void open_source(const char *host)
 {

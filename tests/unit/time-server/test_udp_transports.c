@@ -1,5 +1,6 @@
 /* Both transports on UDP sockets, on the loopback interface: what they have in common. */
 #include "base/clock_time.h"
+#include "base/event_fd.h"
 #include "time-server/config/time_config.h"
 #include "time-server/transport/transports.h"
 #include "time-server/transport/udp_binding.h"
@@ -72,8 +73,7 @@ static void put(const struct rig *rig, size_t len)
 
 static void wake(const struct rig *rig)
 {
-    uint64_t one = 1;
-    cr_assert_eq(write(rig->wake_fd, &one, sizeof(one)), (ssize_t)sizeof(one));
+    event_fd_signal(rig->wake_fd);
 }
 
 static size_t receive(struct rig *rig)

@@ -1,6 +1,7 @@
 #include "toy_transport.h"
 
 #include "base/clock_time.h"
+#include "base/event_fd.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -65,14 +66,6 @@ static const struct message *pop(struct queue *queue)
     queue->first = (queue->first + 1) % TOY_QUEUE;
     queue->num--;
     return message;
-}
-
-static void notify(int event_fd)
-{
-    uint64_t one = 1;
-    ssize_t written = write(event_fd, &one, sizeof(one));
-    assert(written == sizeof(one));
-    (void)written;
 }
 
 /* --- binding --- */
@@ -181,7 +174,7 @@ static enum nts_status toy_receive(void *transport, struct datagram **batch, siz
                                              .reply = t->replies[t->num].data};
     }
     if (pair->requests.num > 0) {
-        notify(t->bound->event_fds[t->worker]);
+        event_fd_signal(t->bound->event_fds[t->worker]);
     }
     pthread_mutex_unlock(&t->bound->mutex);
     counter_add(&t->events[TOY_EMPTY_TURNS], t->num == 0 ? 1 : 0);
@@ -242,7 +235,7 @@ void toy_put(void *bound, size_t worker, const uint8_t *data, size_t len)
     pthread_mutex_lock(&toy->mutex);
     push(&toy->pairs[worker].requests, data, len);
     pthread_mutex_unlock(&toy->mutex);
-    notify(toy->event_fds[worker]);
+    event_fd_signal(toy->event_fds[worker]);
 }
 
 size_t toy_await_reply(void *bound, size_t worker, uint8_t *data)
@@ -279,5 +272,5 @@ void toy_break(void *bound, size_t worker)
     pthread_mutex_lock(&toy->mutex);
     toy->pairs[worker].is_broken = true;
     pthread_mutex_unlock(&toy->mutex);
-    notify(toy->event_fds[worker]);
+    event_fd_signal(toy->event_fds[worker]);
 }
