@@ -2,12 +2,12 @@
 
 #include "base/clock_time.h"
 #include "client/ntp_client.h"
+#include "client/ntp_session.h"
 #include "crypto/secret_mem.h"
 #include "ke-server/protocol/time_servers.h"
 #include "ke-server/watch/watch_health.h"
 
 #include <inttypes.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,13 +43,10 @@ static bool make_cookie(struct cookie_jar *jar, struct session_keys *keys,
     if (key == NULL) {
         return false; /* it has expired since */
     }
-    keys->aead = question->aead;
-    RAND_bytes(keys->c2s, sizeof(keys->c2s));
-    RAND_bytes(keys->s2c, sizeof(keys->s2c));
-    struct cookie_seal_job job = {.key = key, .keys = keys, .cookie = cookie};
+    ntp_session_make(keys, question->aead, &random);
+    size_t len = ntp_session_cookie(cookie, keys, key, &random);
     *jar = (struct cookie_jar){0};
-    return cookie_seal_batch(&job, 1, &random) == NTS_OK &&
-           cookie_jar_put(jar, cookie, key_layout_cookie_len(key->layout, question->aead));
+    return len > 0 && cookie_jar_put(jar, cookie, len);
 }
 
 static enum nts_status ask_once(struct question *question, const union net_address *server)

@@ -1,5 +1,6 @@
 #include "ke-server/watch/watch_round.h"
 
+#include "client/ntp_session.h"
 #include "crypto/secret_mem.h"
 
 #include <errno.h>
@@ -10,17 +11,6 @@
 /* The algorithm of the session: RFC 8915, section 5.1, has every time server know it, and every
  * layout of a master key holds its keys. */
 #define SESSION_AEAD AEAD_AES_SIV_CMAC_256
-
-/* Returns the length of the cookie, 0 if the key cannot seal one. */
-static size_t seal_cookie(uint8_t cookie[COOKIE_MAX_LEN], const struct master_key *key,
-                          const struct session_keys *keys, struct random_pool *random)
-{
-    struct cookie_seal_job job = {.key = key, .keys = keys, .cookie = cookie};
-    if (cookie_seal_batch(&job, 1, random) != NTS_OK) {
-        return 0;
-    }
-    return key_layout_cookie_len(key->layout, keys->aead);
-}
 
 /* Takes in what errno says of the server: that nobody listens there, for all the questions, or else
  * nothing, for the trouble is on this host. An ICMP message can be forged too: it is what to say
@@ -40,11 +30,12 @@ static enum watch_outcome note_error(struct watch_round *round)
 }
 
 /* The error of an earlier request is reported by a later send, which it keeps from being sent. */
-static enum watch_outcome send_request(struct watch_round *round, const struct ntp_request *request)
+static enum watch_outcome send_request(struct watch_round *round, struct ntp_question *asked,
+                                       const struct ntp_request *request)
 {
     enum watch_outcome outcome = WATCH_TIMEOUT;
     for (int i = 0; i < 2; i++) {
-        if (send(round->fd, request->packet, request->len, 0) >= 0) {
+        if (ntp_question_send(asked, round->fd, request)) {
             return WATCH_TIMEOUT;
         }
         outcome = note_error(round);
@@ -52,26 +43,23 @@ static enum watch_outcome send_request(struct watch_round *round, const struct n
     return outcome;
 }
 
-static void ask(struct watch_round *round, const struct watch_key *key, struct random_pool *random)
+static void ask_under(struct watch_round *round, const struct watch_key *key,
+                      struct random_pool *random)
 {
     struct watch_question *question = &round->questions[round->num_questions++];
     struct ntp_request request;
     uint8_t cookie[COOKIE_MAX_LEN];
-    memset(&request, 0, offsetof(struct ntp_request, packet));
-    ntp_request_randomise(&request);
-    request.keys = &round->keys;
-    request.cookie = cookie;
-    request.cookie_len = seal_cookie(cookie, key->key, &round->keys, random);
     *question = (struct watch_question){
         .verdict = {.key_id = key->id, .role = key->role, .outcome = WATCH_NOT_ASKED},
         .is_final = true,
-        .transmit_time = request.transmit_time,
-        .sent_ns = real_time_ns(),
     };
-    memcpy(question->unique_id, request.unique_id, sizeof(question->unique_id));
-    if (round->fd >= 0 && request.cookie_len > 0 && ntp_request_build(&request) == NTS_OK) {
-        question->sent_ns = real_time_ns();
-        question->verdict.outcome = send_request(round, &request);
+    ntp_request_init(&request);
+    request.keys = &round->keys;
+    request.cookie = cookie;
+    request.cookie_len = ntp_session_cookie(cookie, &round->keys, key->key, random);
+    if (round->fd >= 0 && request.cookie_len > 0 &&
+        ntp_question_make(&question->asked, &request) == NTS_OK) {
+        question->verdict.outcome = send_request(round, &question->asked, &request);
         question->is_final = question->verdict.outcome == WATCH_NOT_ASKED;
     }
 }
@@ -82,21 +70,19 @@ void watch_round_start(struct watch_round *round, const struct watch_key *const 
     struct error error;
     round->num_questions = 0;
     round->has_sample = false;
-    round->keys.aead = aead_find(SESSION_AEAD);
-    random_take(random, round->keys.c2s, round->keys.aead->key_len);
-    random_take(random, round->keys.s2c, round->keys.aead->key_len);
+    ntp_session_make(&round->keys, aead_find(SESSION_AEAD), random);
     if (ntp_socket_open(&round->fd, &round->address, &error) != NTS_OK) {
         round->fd = -1; /* no route, or no descriptor: every question is WATCH_NOT_ASKED */
     }
     for (size_t i = 0; i < num; i++) {
-        ask(round, keys[i], random);
+        ask_under(round, keys[i], random);
     }
 }
 
 static void take_sample(struct watch_round *round, struct watch_question *question,
                         const struct ntp_header *header, int64_t received_ns)
 {
-    struct ntp_sample sample = {.sent_ns = question->sent_ns, .received_ns = received_ns};
+    struct ntp_sample sample = {.sent_ns = question->asked.sent_ns, .received_ns = received_ns};
     ntp_sample_measure(&sample, header);
     round->has_sample = true;
     round->sample = (struct watch_sample){
@@ -109,16 +95,11 @@ static void take_sample(struct watch_round *round, struct watch_question *questi
 }
 
 /* Judges a datagram as the answer to one question. */
-static void judge(struct watch_round *round, struct watch_question *question, const uint8_t *packet,
-                  size_t len, int64_t received_ns)
+static void judge_reply(struct watch_round *round, struct watch_question *question,
+                        const uint8_t *packet, size_t len, int64_t received_ns)
 {
-    struct ntp_request request;
     struct ntp_reply reply;
-    memset(&request, 0, offsetof(struct ntp_request, packet));
-    request.keys = &round->keys;
-    request.transmit_time = question->transmit_time;
-    memcpy(request.unique_id, question->unique_id, sizeof(request.unique_id));
-    enum nts_status status = ntp_reply_check(&reply, NULL, &request, packet, len);
+    enum nts_status status = ntp_question_judge(&question->asked, &reply, NULL, packet, len);
     question->is_final = reply.authenticated;
     if (status == NTS_OK) {
         take_sample(round, question, &reply.header, received_ns);
@@ -139,7 +120,7 @@ static struct watch_question *find_question(struct watch_round *round, const uin
     ntp_header_read(&header, packet);
     for (size_t i = 0; i < round->num_questions; i++) {
         struct watch_question *question = &round->questions[i];
-        if (!question->is_final && question->transmit_time == header.origin_time) {
+        if (!question->is_final && question->asked.transmit_time == header.origin_time) {
             return question;
         }
     }
@@ -164,7 +145,7 @@ void watch_round_receive(struct watch_round *round)
         }
         struct watch_question *question = find_question(round, packet, len);
         if (question != NULL) {
-            judge(round, question, packet, len, received_ns);
+            judge_reply(round, question, packet, len, received_ns);
         }
     }
 }

@@ -4,16 +4,14 @@
 #define NTS_KE_WATCH_ROUND_H
 
 #include "base/address.h"
-#include "client/ntp_client.h"
+#include "client/ntp_question.h"
 #include "ke-server/watch/watch_health.h"
 
 struct watch_question {
     struct watch_verdict verdict; /* so far */
     bool is_final;
     int rank; /* ntp_verdict_rank of what `verdict` comes from */
-    uint64_t transmit_time;
-    uint8_t unique_id[EF_UNIQUE_ID_MIN_LEN];
-    int64_t sent_ns;
+    struct ntp_question asked;
 };
 
 /* Zero-initialised but for `fd`, which is -1 while there is no socket: no round. */

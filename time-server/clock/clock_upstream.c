@@ -161,13 +161,24 @@ void clock_upstream_renew(struct clock_upstream *upstream)
 
 /* --- asking --- */
 
-static void send_question(struct clock_upstream *upstream, int64_t now_ns)
+/* False with errno. */
+static bool try_to_send(struct clock_upstream *upstream)
 {
     struct ntp_request request;
     ntp_request_init(&request);
+    if (ntp_question_make(&upstream->question, &request) != NTS_OK) {
+        return false; /* a plain request fits */
+    }
+    return ntp_question_send(&upstream->question, upstream->fd, &request) ||
+           (errno == ECONNREFUSED &&
+            ntp_question_send(&upstream->question, upstream->fd, &request));
+}
+
+static void send_question(struct clock_upstream *upstream, int64_t now_ns)
+{
     upstream->next_ask_ns = now_ns + upstream->poll_ns - POLL_SLACK_NS;
     upstream->num_silent++;
-    if (ntp_question_send(&upstream->question, upstream->fd, &request) == NTS_OK) {
+    if (try_to_send(upstream)) {
         return;
     }
     upstream->question.transmit_time = 0;

@@ -5,7 +5,7 @@
 #ifndef NTS_TIME_CLOCK_UPSTREAM_H
 #define NTS_TIME_CLOCK_UPSTREAM_H
 
-#include "client/ntp_client.h"
+#include "client/ntp_question.h"
 #include "net/name_lookup.h"
 
 /* Requests in a row without an answer after which the server is looked up and connected anew. */

@@ -1,9 +1,9 @@
 #include "nts-keys-fleet.h"
 
 #include "client/ntp_client.h"
+#include "client/ntp_session.h"
 #include "crypto/secret_mem.h"
 
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -84,15 +84,10 @@ static void make_session(struct session_keys *keys, struct cookie_jar *jar,
 {
     struct random_pool random = {0};
     uint8_t cookie[COOKIE_MAX_LEN];
-    memset(keys, 0, sizeof(*keys));
-    keys->aead = aead_find(AEAD_AES_SIV_CMAC_256);
-    RAND_bytes(keys->c2s, keys->aead->key_len);
-    RAND_bytes(keys->s2c, keys->aead->key_len);
-    size_t len = key_layout_cookie_len(key->layout, keys->aead);
-    struct cookie_seal_job job = {.key = key, .keys = keys, .cookie = cookie};
-    enum nts_status status = cookie_seal_batch(&job, 1, &random);
+    ntp_session_make(keys, aead_find(AEAD_AES_SIV_CMAC_256), &random);
+    size_t len = ntp_session_cookie(cookie, keys, key, &random);
     memset(jar, 0, sizeof(*jar));
-    while (status == NTS_OK && cookie_jar_put(jar, cookie, len)) {
+    while (len > 0 && cookie_jar_put(jar, cookie, len)) {
     }
 }
 
