@@ -2,6 +2,7 @@
 
 #include "base/clock_time.h"
 #include "base/event_fd.h"
+#include "ke-server/watch/watch_log.h"
 #include "log/log.h"
 
 #include <errno.h>
@@ -277,15 +278,37 @@ static int work(struct server_watch *watch)
     return left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0;
 }
 
-static void *run(void *arg)
+/* For those who ask by server_watch_report. Without memory there is nothing to report. */
+static void post_reports(struct server_watch *watch)
 {
-    struct server_watch *watch = arg;
+    struct watch_report *fresh = NULL;
+    struct watch_report *old = NULL;
+    size_t num = watch->table.num;
+    if (num != watch->num_reports) {
+        fresh = calloc(num, sizeof(*fresh));
+        num = fresh != NULL ? num : 0;
+    }
+    pthread_mutex_lock(&watch->mutex);
+    if (num != watch->num_reports) {
+        old = watch->reports;
+        watch->reports = fresh;
+        watch->num_reports = num;
+    }
+    for (size_t i = 0; i < num; i++) {
+        watch_table_report(&watch->table, i, &watch->reports[i]);
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    free(old);
+}
+
+static void *watch_main(void *argument)
+{
+    struct server_watch *watch = argument;
     while (!atomic_load_explicit(&watch->is_stopping, memory_order_relaxed)) {
         struct pollfd fds[1 + WATCH_MAX_ROUNDS];
-        pthread_mutex_lock(&watch->mutex);
         int timeout_ms = work(watch);
         nfds_t num = list_descriptors(watch, fds);
-        pthread_mutex_unlock(&watch->mutex);
+        post_reports(watch);
         if (poll(fds, num, timeout_ms) > 0 && fds[0].revents != 0) {
             (void)event_fd_clear(watch->wake_fd);
         }
@@ -311,7 +334,7 @@ enum nts_status server_watch_start(struct server_watch *watch, struct ke_setting
     }
     snapshot_publish(&watch->settings_slot, &settings->host.snapshot);
     snapshot_publish(&watch->keyring_slot, &keyring->snapshot);
-    int result = pthread_create(&watch->thread, NULL, run, watch);
+    int result = pthread_create(&watch->thread, NULL, watch_main, watch);
     if (result != 0) {
         return error_set(error, NTS_ERR_SYSTEM, "cannot start a thread: %s", strerror(result));
     }
@@ -330,9 +353,9 @@ void server_watch_publish(struct server_watch *watch, struct ke_settings *settin
 bool server_watch_report(struct server_watch *watch, size_t i, struct watch_report *report)
 {
     pthread_mutex_lock(&watch->mutex);
-    bool is_there = i < watch->table.num;
+    bool is_there = i < watch->num_reports;
     if (is_there) {
-        watch_table_report(&watch->table, i, report);
+        *report = watch->reports[i];
     }
     pthread_mutex_unlock(&watch->mutex);
     return is_there;
@@ -340,9 +363,10 @@ bool server_watch_report(struct server_watch *watch, size_t i, struct watch_repo
 
 void server_watch_log_status(struct server_watch *watch)
 {
-    pthread_mutex_lock(&watch->mutex);
-    watch_table_log_status(&watch->table);
-    pthread_mutex_unlock(&watch->mutex);
+    struct watch_report report;
+    for (size_t i = 0; server_watch_report(watch, i, &report); i++) {
+        watch_log_status(&report);
+    }
 }
 
 void server_watch_close(struct server_watch *watch)
@@ -353,6 +377,9 @@ void server_watch_close(struct server_watch *watch)
         pthread_join(watch->thread, NULL);
         end_rounds(watch);
         watch_table_clear(&watch->table);
+        free(watch->reports);
+        watch->reports = NULL;
+        watch->num_reports = 0;
         pthread_mutex_destroy(&watch->mutex);
         watch->is_running = false;
     }

@@ -28,11 +28,14 @@ struct server_watch {
     struct snapshot_slot keyring_slot;  /* struct keyring */
     pthread_t thread;
 
-    /* The table is changed by the thread and read by the control thread, under the mutex. */
+    /* What the thread said of the table at the end of its last turn. Other threads read it under
+     * the mutex, which nobody holds while it logs, sends or waits. */
     pthread_mutex_t mutex;
-    struct watch_table table;
+    struct watch_report *reports;
+    size_t num_reports;
 
     /* Of the thread. */
+    struct watch_table table;
     struct ke_settings *settings; /* one reference; the table points into it */
     const struct keyring *keyring;
     struct watch_keys keys;
@@ -55,7 +58,8 @@ void server_watch_publish(struct server_watch *watch, struct ke_settings *settin
                           struct keyring *keyring);
 
 /* server_watch_report fills in what is known of server `i` of the list that is watched; false if
- * there is no such one, or nobody is watched. Control thread; never waits for the network. */
+ * there is no such one, or nobody is watched. Any thread; waits neither for the network nor for the
+ * log. */
 bool server_watch_report(struct server_watch *watch, size_t i, struct watch_report *report);
 
 /* server_watch_log_status logs a line for each server that is watched. Control thread. */

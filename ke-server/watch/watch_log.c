@@ -94,11 +94,11 @@ static const char *reach_text(uint8_t reach)
     return texts[reach];
 }
 
-void watch_log_status(const struct time_server *server, const struct watch_report *report)
+void watch_log_status(const struct watch_report *report)
 {
     char text[TIME_SERVER_TEXT_LEN];
     char line[1000];
-    time_server_format(text, server->name, server->port);
+    time_server_format(text, report->name, report->port);
     int len = snprintf(line, sizeof(line), "server=%s up=%s addresses=%zu addresses_up=%zu", text,
                        reach_text(report->reach), report->num_addresses, report->num_up);
     if (report->num_missing_keys > 0) {

@@ -28,6 +28,6 @@ void watch_log_resolved(const struct time_server *server, size_t num_addresses);
 void watch_log_all_down(uint8_t before, uint8_t now);
 
 /* watch_log_status tells how a server stands, and what came of asking it so far. */
-void watch_log_status(const struct time_server *server, const struct watch_report *report);
+void watch_log_status(const struct watch_report *report);
 
 #endif

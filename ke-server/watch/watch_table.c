@@ -252,12 +252,3 @@ void watch_table_report(const struct watch_table *table, size_t i, struct watch_
     report->has_sample = watched->has_sample;
     report->sample = watched->sample;
 }
-
-void watch_table_log_status(const struct watch_table *table)
-{
-    for (size_t i = 0; i < table->num; i++) {
-        struct watch_report report;
-        watch_table_report(table, i, &report);
-        watch_log_status(table->servers[i].server, &report);
-    }
-}

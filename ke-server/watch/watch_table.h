@@ -5,9 +5,9 @@
 #define NTS_KE_WATCH_TABLE_H
 
 #include "ke-server/protocol/time_servers.h"
-#include "net/name_lookup.h"
 #include "ke-server/watch/watch_health.h"
 #include "ke-server/watch/watch_report.h"
+#include "net/name_lookup.h"
 
 /* How often a name is looked up again. */
 #define WATCH_RESOLVE_INTERVAL_NS (60 * NS_PER_S)
@@ -79,8 +79,5 @@ void watch_table_forget_keys(struct watch_table *table, const struct watch_keys 
 
 /* watch_table_report fills in the report on server `i`. */
 void watch_table_report(const struct watch_table *table, size_t i, struct watch_report *report);
-
-/* watch_table_log_status logs a line for each server. */
-void watch_table_log_status(const struct watch_table *table);
 
 #endif
