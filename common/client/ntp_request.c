@@ -22,12 +22,12 @@ static size_t padding_after_nonce(const struct aead_algorithm *aead, size_t nonc
 }
 
 void ntp_authenticator_write(struct writer *w, const struct session_keys *keys,
-                             const uint8_t *nonce, size_t nonce_len, const uint8_t *plaintext,
-                             size_t plaintext_len, size_t padding_len)
+                             const struct ntp_sealing *sealing)
 {
+    const size_t nonce_len = sealing->nonce_len;
     size_t ad_len = writer_len(w);
-    size_t ciphertext_len = plaintext_len + AEAD_TAG_LEN;
-    size_t body_len = 2 + 2 + pad4(nonce_len) + pad4(ciphertext_len) + padding_len;
+    size_t ciphertext_len = sealing->plaintext_len + AEAD_TAG_LEN;
+    size_t body_len = 2 + 2 + pad4(nonce_len) + pad4(ciphertext_len) + sealing->padding_len;
     uint8_t *body = ext_field_write_space(w, EF_NTS_AUTHENTICATOR, body_len);
     if (body == NULL) {
         return;
@@ -35,17 +35,17 @@ void ntp_authenticator_write(struct writer *w, const struct session_keys *keys,
     memset(body, 0, body_len);
     store_u16(body, (uint16_t)nonce_len);
     store_u16(body + 2, (uint16_t)ciphertext_len);
-    memcpy(body + 4, nonce, nonce_len);
+    memcpy(body + 4, sealing->nonce, nonce_len);
     struct aead_job job = {
         .aead = keys->aead,
         .key = keys->c2s,
         .out = body + 4 + pad4(nonce_len),
-        .nonce = nonce,
+        .nonce = sealing->nonce,
         .nonce_len = nonce_len,
         .ad = w->start,
         .ad_len = ad_len,
-        .in = plaintext,
-        .in_len = plaintext_len,
+        .in = sealing->plaintext,
+        .in_len = sealing->plaintext_len,
     };
     aead_seal_batch(&job, 1);
 }
@@ -76,8 +76,12 @@ enum nts_status ntp_request_build(struct ntp_request *request)
         if (nonce_len > sizeof(request->nonce)) {
             return NTS_ERR_NO_SPACE;
         }
-        ntp_authenticator_write(&w, request->keys, request->nonce, nonce_len, NULL, 0,
-                                padding_after_nonce(aead, nonce_len));
+        const struct ntp_sealing sealing = {
+            .nonce = request->nonce,
+            .nonce_len = nonce_len,
+            .padding_len = padding_after_nonce(aead, nonce_len),
+        };
+        ntp_authenticator_write(&w, request->keys, &sealing);
     }
     request->len = writer_len(&w);
     return writer_status(&w);

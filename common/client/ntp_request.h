@@ -41,12 +41,19 @@ void ntp_request_randomise(struct ntp_request *request);
  * nonce would be longer than NTP_CLIENT_MAX_NONCE. */
 NTS_MUST_CHECK enum nts_status ntp_request_build(struct ntp_request *request);
 
-/* ntp_authenticator_write ends a request: it seals `plaintext` under C2S, with everything that the
- * writer holds as associated data, and leaves `padding_len` octets (a multiple of four) of
- * Additional Padding behind it. The writer fails with NTS_ERR_NO_SPACE. */
+/* What goes into an authenticator. */
+struct ntp_sealing {
+    const uint8_t *nonce;
+    size_t nonce_len;
+    const uint8_t *plaintext; /* NULL: none */
+    size_t plaintext_len;
+    size_t padding_len; /* octets of Additional Padding behind it, a multiple of four */
+};
+
+/* ntp_authenticator_write ends a request: it seals the plaintext under C2S, with everything that
+ * the writer holds as associated data. The writer fails with NTS_ERR_NO_SPACE. */
 void ntp_authenticator_write(struct writer *w, const struct session_keys *keys,
-                             const uint8_t *nonce, size_t nonce_len, const uint8_t *plaintext,
-                             size_t plaintext_len, size_t padding_len);
+                             const struct ntp_sealing *sealing);
 
 /* ntp_placeholders_wanted tells how many placeholders fill `jar` up again, after the cookie of
  * `cookie_len` octets was taken from it, without passing NTP_CLIENT_SAFE_PACKET. */

@@ -163,8 +163,14 @@ void put_authenticator_with(struct packet *p, const struct session_keys *keys, s
     uint8_t nonce[256];
     RAND_bytes(nonce, sizeof(nonce));
     struct writer w = writer_behind(p);
-    ntp_authenticator_write(&w, keys, nonce, nonce_len, plaintext != NULL ? plaintext->data : NULL,
-                            plaintext != NULL ? plaintext->len : 0, padding_len);
+    const struct ntp_sealing sealing = {
+        .nonce = nonce,
+        .nonce_len = nonce_len,
+        .plaintext = plaintext != NULL ? plaintext->data : NULL,
+        .plaintext_len = plaintext != NULL ? plaintext->len : 0,
+        .padding_len = padding_len,
+    };
+    ntp_authenticator_write(&w, keys, &sealing);
     keep_written(p, &w);
 }
 

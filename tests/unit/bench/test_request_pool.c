@@ -55,8 +55,8 @@ static size_t make_reply(uint8_t *packet, uint32_t slot, uint8_t stratum, uint32
         struct session_keys reversed = keys;
         memcpy(reversed.c2s, keys.s2c, sizeof(keys.s2c));
         ext_field_write(&fields, EF_NTS_COOKIE, cookie, sizeof(cookie));
-        ntp_authenticator_write(&w, &reversed, nonce, sizeof(nonce), plaintext, sizeof(plaintext),
-                                0);
+        const struct ntp_sealing sealing = {nonce, sizeof(nonce), plaintext, sizeof(plaintext), 0};
+        ntp_authenticator_write(&w, &reversed, &sealing);
     }
     return writer_len(&w);
 }

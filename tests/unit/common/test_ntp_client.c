@@ -284,8 +284,9 @@ static void seal_reply(struct vector *v, struct writer *w, const uint8_t *plaint
     static const uint8_t nonce[AEAD_MAX_NONCE_LEN] = {1};
     struct session_keys server_keys = v->keys;
     memcpy(server_keys.c2s, v->keys.s2c, sizeof(server_keys.c2s));
-    ntp_authenticator_write(w, &server_keys, nonce, v->keys.aead->nonce_len, plaintext,
-                            plaintext_len, padding_len);
+    const struct ntp_sealing sealing = {nonce, v->keys.aead->nonce_len, plaintext, plaintext_len,
+                                        padding_len};
+    ntp_authenticator_write(w, &server_keys, &sealing);
     cr_assert_eq(writer_status(w), NTS_OK);
     v->len = writer_len(w);
 }

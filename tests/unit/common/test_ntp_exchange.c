@@ -57,7 +57,8 @@ static size_t make_reply(uint8_t *packet, const struct fake_time_server *server,
         struct session_keys keys = *server->keys;
         memcpy(keys.c2s, keys.s2c, sizeof(keys.c2s));
         ext_field_write(&fields, EF_NTS_COOKIE, cookie, sizeof(cookie));
-        ntp_authenticator_write(&w, &keys, nonce, sizeof(nonce), plaintext, sizeof(plaintext), 0);
+        const struct ntp_sealing sealing = {nonce, sizeof(nonce), plaintext, sizeof(plaintext), 0};
+        ntp_authenticator_write(&w, &keys, &sealing);
         packet[NTP_HEADER_LEN - 1] ^= letter == 'f';
     }
     return writer_len(&w);

@@ -108,7 +108,8 @@ static void reply(const struct asked *asked, const char *letters)
         if (!is_bare) {
             struct session_keys session = asked->cookie.keys;
             memcpy(session.c2s, session.s2c, sizeof(session.c2s));
-            ntp_authenticator_write(&w, &session, nonce, sizeof(nonce), NULL, 0, 0);
+            const struct ntp_sealing sealing = {.nonce = nonce, .nonce_len = sizeof(nonce)};
+            ntp_authenticator_write(&w, &session, &sealing);
             packet[NTP_HEADER_LEN - 1] ^= *letters == 'f';
         }
         cr_assert_gt(
