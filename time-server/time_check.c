@@ -85,7 +85,7 @@ static bool hear_from(struct clock_source *source)
                 if (was_asked && !clock_source_is_asking(source)) {
                     return true;
                 }
-                usleep(1000); /* an error that stays, or somebody else's datagram */
+                usleep(1000); /* an error that stays, or another host's datagram */
             }
         }
     }

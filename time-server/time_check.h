@@ -5,7 +5,7 @@
 /* A clock source that stays silent is asked once a second. */
 #define CLOCK_NUM_QUESTIONS 3
 
-/* time_check looks at the configuration and all that it points to, at what this host permits, and
+/* time_check examines the configuration and all that it points to, at what this host permits, and
  * at the clock source. It logs each finding with what to do, and returns the exit status: 0 if the
  * server would start and serve. Takes up to CLOCK_NUM_QUESTIONS seconds. */
 int time_check(const char *config_path);

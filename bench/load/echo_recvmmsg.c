@@ -56,7 +56,7 @@ enum nts_status echo_recvmmsg(struct echo_counts *counts, int fd, int64_t end_ns
                               struct error *error)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
-    /* The socket's own timeout: recvmmsg's is looked at only when something has come. */
+    /* The socket's own timeout: recvmmsg checks its own only when something has come. */
     struct timeval look_up = {.tv_usec = 100000};
     if (batch == NULL) {
         return error_set(error, NTS_ERR_NO_MEMORY, "out of memory");

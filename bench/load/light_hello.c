@@ -66,7 +66,7 @@ static void write_extensions(struct writer *w, const uint8_t *public_key, const 
 {
     static const uint8_t versions[] = {0, EXTENSION_VERSIONS, 0, 3, 2, 3, 4};
     static const uint8_t groups[] = {0, EXTENSION_GROUPS, 0, 4, 0, 2, 0, GROUP_X25519};
-    /* Whatever the server likes to sign with: nobody looks at it. */
+    /* Any signature algorithm: the signature is not verified. */
     static const uint8_t signatures[] = {0,    EXTENSION_SIGNATURES,
                                          0,    14,
                                          0,    12,

@@ -1,8 +1,8 @@
 /* A TLS 1.3 client (RFC 8446) that costs less than a server: for load only. It does a full
  * handshake that the server cannot tell from another, but uses one X25519 key pair for all
- * connections and does not look at the certificate, so it knows nothing of who answers. It offers
- * X25519 and TLS_AES_128_GCM_SHA256 alone, no resumption and no retry. No I/O: octets from the
- * server go in, octets for the server come out. One thread. */
+ * connections and does not verify the certificate, so it does not authenticate the server. It
+ * offers X25519 and TLS_AES_128_GCM_SHA256 alone, no resumption and no retry. No I/O: octets from
+ * the server go in, octets for the server come out. One thread. */
 #ifndef NTS_LOAD_LIGHT_TLS_H
 #define NTS_LOAD_LIGHT_TLS_H
 

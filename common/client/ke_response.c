@@ -257,7 +257,8 @@ enum nts_status ke_response_parse(struct ke_response *response, const uint8_t *d
     response->warning_code = -1;
     response->port = NTP_PORT;
 
-    /* The first broken rule is the verdict, but every record is noted for whoever wants to look. */
+    /* The first broken rule is the verdict, but every record is kept for callers that inspect them.
+     */
     while (reader_more(&r) && ke_record_next(&r, &record)) {
         if (response->num_records < CLIENT_MAX_RECORDS) {
             response->records[response->num_records] =

@@ -170,7 +170,7 @@ static void watch_messages(int is_write, int version, int content_type, const vo
     }
 }
 
-/* Names whom the certificate must be for, and sends the name (RFC 6066, section 3: names only, no
+/* Names the certificate's subject, and sends the name (RFC 6066, section 3: names only, no
  * IP literals, no trailing dot). */
 static bool set_identity(struct ke_connection *connection,
                          const struct ke_connection_options *options)

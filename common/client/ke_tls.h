@@ -1,4 +1,4 @@
-/* The parts of ke_connection that are about TLS only: whom to trust, how octets reach the socket,
+/* The parts of ke_connection that are about TLS only: trust, how octets reach the socket,
  * and what an error means. */
 #ifndef NTS_CLIENT_KE_TLS_H
 #define NTS_CLIENT_KE_TLS_H
@@ -12,7 +12,7 @@ NTS_MUST_CHECK enum nts_status ke_tls_context_create(SSL_CTX **context,
                                                      const struct ke_connection_options *options,
                                                      struct error *error);
 
-/* ke_tls_attach makes connection->ssl from `context`, names whom the certificate must be for, sends
+/* ke_tls_attach makes connection->ssl from `context`, names the certificate's subject, sends
  * the server name, and joins it to connection->fd. NTS_ERR_NO_MEMORY or NTS_ERR_TLS with text. */
 NTS_MUST_CHECK enum nts_status ke_tls_attach(struct ke_connection *connection, SSL_CTX *context,
                                              const struct ke_connection_options *options,

@@ -15,7 +15,7 @@ struct ntp_exchange_options {
 #define NTP_CLIENT_TIMEOUT_MS 2000
 
 /* ntp_exchange asks for the time once, and for as many cookies as the jar has room for. Datagrams
- * that are not an authentic answer are passed over: anybody can send them, so they only become the
+ * that are not an authentic answer are passed over: any host can send them, so they only become the
  * verdict when nothing better has come in time (RFC 8915, section 5.7). `*reply` is then the most
  * telling of them. Fills `*reply` and `*sample`, and on error the text.
  * NTS_OK, NTS_ERR_TIMEOUT (nothing came, or nothing that belongs to the request), NTS_ERR_SYSTEM,

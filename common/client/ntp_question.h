@@ -16,7 +16,7 @@ NTS_MUST_CHECK enum nts_status ntp_socket_open(int *fd, const union net_address 
 
 /* ntp_socket_receive waits for a datagram, of which it keeps the first `capacity` octets; `*len` is
  * its whole length. `*received_ns` is the kernel's timestamp (CLOCK_REALTIME). NTS_ERR_TIMEOUT, or
- * NTS_ERR_SYSTEM with errno: ECONNREFUSED when nobody listens there. */
+ * NTS_ERR_SYSTEM with errno: ECONNREFUSED when no socket listens there. */
 NTS_MUST_CHECK enum nts_status ntp_socket_receive(int fd, uint8_t *data, size_t *len,
                                                   size_t capacity, int64_t *received_ns,
                                                   int64_t deadline_ns);

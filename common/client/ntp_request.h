@@ -24,7 +24,7 @@ struct ntp_request {
     size_t cookie_len; /* a multiple of four */
     size_t num_placeholders;
     uint8_t version;        /* 0: 4 */
-    uint64_t transmit_time; /* random (ntp_request_randomise): it tells nobody our clock */
+    uint64_t transmit_time; /* random (ntp_request_randomise): it hides our clock */
     uint8_t unique_id[EF_UNIQUE_ID_MIN_LEN];
     uint8_t nonce[NTP_CLIENT_MAX_NONCE];
     size_t nonce_len; /* 0: what the algorithm likes; a shorter one is padded to N_REQ */

@@ -1,5 +1,6 @@
-/* Files that hold secrets: read only if nobody else can, and into memory that is locked and wiped.
- * Files of $CREDENTIALS_DIRECTORY may show as readable by their group: see systemd.exec(5). */
+/* Files that hold secrets: read only if no other user can, and into memory that is locked and
+ * wiped. Files of $CREDENTIALS_DIRECTORY may show as readable by their group: see systemd.exec(5).
+ */
 #ifndef NTS_CRYPTO_SECRET_FILE_H
 #define NTS_CRYPTO_SECRET_FILE_H
 
@@ -20,8 +21,8 @@ struct secret_file {
 NTS_MUST_CHECK enum nts_status secret_file_read(struct secret_file *file, const char *path,
                                                 size_t max_len, struct error *error);
 
-/* secret_file_read_any does the same, but for the question who else can read the file: that depends
- * on what is in it, and secret_file_check_mode asks it afterwards. */
+/* secret_file_read_any does the same, but does not ask which other users can read the file: that
+ * depends on what is in it, and secret_file_check_mode asks it afterwards. */
 NTS_MUST_CHECK enum nts_status secret_file_read_any(struct secret_file *file, const char *path,
                                                     size_t max_len, struct error *error);
 NTS_MUST_CHECK enum nts_status secret_file_check_mode(const struct stat *identity, const char *path,

@@ -33,7 +33,7 @@ struct chrony_key {
 
 struct chrony_keys {
     double age_s;         /* of the current key, when the file was written */
-    int64_t written_at_s; /* by whoever has the file: chrony_keys_parse leaves it 0 */
+    int64_t written_at_s; /* set by the caller: chrony_keys_parse leaves it 0 */
     struct chrony_key keys[CHRONY_NUM_KEYS];
 };
 
@@ -58,7 +58,7 @@ NTS_MUST_CHECK enum nts_status chrony_keys_format(char text[CHRONY_KEYS_MAX_LEN]
  * active key, the next one, and of those before it the two most recent, each in the slot that its
  * id names. Where an id is not in step, as after a revocation, the slot gets the nearest key that
  * is: of the upcoming ones for the next, of the old ones for the others. If there is none it gets a
- * random key of the active one's layout that nobody seals with; `*num_filled` counts them. The age
+ * random key of the active one's layout that seals nothing; `*num_filled` counts them. The age
  * is that of the active key. NTS_ERR_KEYRING_FORM, with text, if no key is active or the active one
  * is of a layout that chrony does not have. Other keys of such a layout are passed over. The caller
  * wipes `*keys`. */

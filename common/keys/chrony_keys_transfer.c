@@ -30,7 +30,7 @@ static void take_key(struct chrony_keys *keys, bool is_taken[CHRONY_NUM_KEYS], s
     }
 }
 
-/* A key that nobody seals with, where chrony needs one. */
+/* A key that seals nothing, where chrony needs one. */
 static void fill_key(struct chrony_keys *keys, size_t position,
                      const struct keyring_document *document)
 {

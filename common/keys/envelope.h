@@ -1,5 +1,5 @@
 /* The sealed envelope: a keyring file encrypted to any number of nodes, so that it can travel
- * through places that nobody needs to trust with it. HPKE (RFC 9180) in base mode, X25519 with
+ * through places that need not be trusted with it. HPKE (RFC 9180) in base mode, X25519 with
  * HKDF-SHA256, and AES-128-GCM or ChaCha20-Poly1305. Text in, text out; no files.
  *
  *   { "format": "nts-keyring-sealed/1", "generation": 7, "aead": "aes-128-gcm",
@@ -13,8 +13,8 @@
  * the ciphertext. So no part can be exchanged for that of another envelope; but a node looks only
  * at what is sealed to itself, not at what is sealed to others.
  *
- * It hides, and does not tell who sealed: anybody who has the public keys of the nodes can. Who
- * sealed it is what the signature inside is for. */
+ * It hides the content, but does not prove its origin: anyone with the public keys of the nodes
+ * can seal. The signature inside proves the origin. */
 #ifndef NTS_KEYS_ENVELOPE_H
 #define NTS_KEYS_ENVELOPE_H
 

@@ -15,7 +15,7 @@ enum envelope_aead { ENVELOPE_AES_128_GCM, ENVELOPE_CHACHA20_POLY1305, ENVELOPE_
 const char *envelope_aead_name(enum envelope_aead aead);
 bool envelope_aead_find(enum envelope_aead *aead, const char *name);
 
-/* What an envelope says to everybody. None of it is authentic before it is opened. */
+/* What an envelope says in clear. None of it is authentic before it is opened. */
 struct envelope_head {
     uint64_t generation;
     enum envelope_aead aead;

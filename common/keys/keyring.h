@@ -43,7 +43,7 @@ struct master_key_spec {
 
 /* keyring_create copies `num` keys (0 .. KEYRING_MAX_KEYS, ids distinct) into locked memory and
  * expands them. The caller owns one reference, dropped with snapshot_unref(&ring->snapshot), and
- * wipes its specs. NULL if there is no memory, or no room for so many keys. */
+ * wipes its specs. NULL if there is no memory, or no room for that many keys. */
 struct keyring *keyring_create(uint64_t generation, const struct master_key_spec *specs,
                                size_t num);
 

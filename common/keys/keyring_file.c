@@ -64,7 +64,7 @@ enum nts_status keyring_file_read(struct keyring_document *document, struct stat
     if (status != NTS_OK) {
         return status;
     }
-    /* An envelope may lie open to everybody: that is what it is for. */
+    /* An envelope may be readable by all users: it hides what is in it. */
     if (envelope_is(file.text, file.len)) {
         status = open_envelope(&file, &shown_generation, path, access, error);
     } else {

@@ -37,7 +37,7 @@ NTS_MUST_CHECK enum nts_status keyring_file_load(struct keyring **ring, struct s
                                                  const struct keyring_access *access,
                                                  struct error *error);
 
-/* One who changes keyring files locks the directory meanwhile: others that do so wait. */
+/* A writer of keyring files locks the directory meanwhile; other writers wait. */
 struct keyring_lock {
     int directory_fd;
     char path[4096]; /* the file itself, behind any symbolic link */

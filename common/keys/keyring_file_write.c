@@ -12,8 +12,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* The temporary file lies beside the keyring under a name of its own, so that who finds one knows
- * what it is, and the next writer, who holds the lock, removes it. */
+/* The temporary file lies beside the keyring under a name of its own, so that its purpose
+ * is plain, and the next writer, which holds the lock, removes it. */
 #define TEMPORARY_SUFFIX ".new"
 
 _Static_assert(sizeof(((struct keyring_lock *)0)->path) >= PATH_MAX, "any path fits");

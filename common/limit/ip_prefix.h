@@ -32,7 +32,7 @@ int ip_bits_compare(struct ip_bits a, struct ip_bits b);
 bool ip_prefix_contains(const struct ip_prefix *prefix, struct ip_bits bits);
 
 /* ip_prefix_parse reads NETWORK/LENGTH or a lone address, which is a network of one. False if it is
- * neither, or has bits behind its length: whoever writes 192.0.2.1/24 means one of two things. */
+ * neither, or has bits behind its length: 192.0.2.1/24 can mean two things. */
 bool ip_prefix_parse(struct ip_prefix *prefix, const char *text);
 
 /* ip_prefix_format writes what ip_prefix_parse reads; a network of one without its length. */

@@ -7,7 +7,7 @@
 #include "limit/ip_prefix.h"
 
 enum network_rule {
-    NETWORK_LIMITED, /* on no list: what everybody is */
+    NETWORK_LIMITED, /* on no list: the default */
     NETWORK_EXEMPT,
     NETWORK_REFUSED,
 };

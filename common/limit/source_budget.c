@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 
 /* A bucket: 20 bits of hash, then 44 bits of time in units of 256 ns, which go round in 52 days. A
- * bucket that nobody asked for in half of that may then seem to be one to be filled in the future;
- * it is recognised by being further from full than a bucket can be, except for one who comes back
- * at the wrong hour and finds it empty, once. */
+ * bucket that was not used for half of that may then seem to be one to be filled in the future;
+ * it is recognised by being further from full than a bucket can be, except for a source that comes
+ * back at the wrong hour and finds it empty, once. */
 #define TIME_BITS 44
 #define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 #define UNIT_BITS 8

@@ -1,11 +1,11 @@
 /* Token buckets, one for each source of requests, in a table of fixed size.
  *
- * A bucket is one word of 64 bits: a part of the source's keyed hash (SipHash-2-4, so that nobody
- * can aim at the bucket of another), and the time at which the bucket will be full again, which is
- * all that a token bucket needs to know. Eight buckets share a cache line; a source is looked for
- * in the one line that its hash names, and if it is not there takes the place of the bucket that is
- * full again or will be soonest. So those who ask most are forgotten last, and forgetting a full
- * bucket loses nothing.
+ * A bucket is one word of 64 bits: a part of the source's keyed hash (SipHash-2-4, so that no
+ * client can aim at the bucket of another), and the time at which the bucket will be full again,
+ * which is all that a token bucket needs to know. Eight buckets share a cache line; a source is
+ * looked for in the one line that its hash names, and if it is not there takes the place of the
+ * bucket that is full again or will be soonest. So the busiest sources are forgotten last, and
+ * forgetting a full bucket loses nothing.
  *
  * One table serves all workers. The kernel spreads the ports of a source over them, so tables of
  * their own would give a source with many ports a budget from each; and the words are changed by

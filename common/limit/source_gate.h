@@ -1,4 +1,4 @@
-/* What the workers of a server share to hold off those who ask too much: the table of budgets,
+/* What the workers of a server share to hold off sources that ask too much: the table of budgets,
  * which outlives reloads, and one address to show to the operator. And the one line a minute that
  * the log gives to it, however many there are. */
 #ifndef NTS_LIMIT_SOURCE_GATE_H
@@ -13,7 +13,7 @@ enum source_sample_state { SOURCE_SAMPLE_WANTED, SOURCE_SAMPLE_WRITING, SOURCE_S
 struct source_gate {
     struct source_budget budget;
 
-    /* One of those that were held off since the last report: whoever came first. */
+    /* The first source that was held off since the last report. */
     atomic_int sample_state; /* enum source_sample_state */
     struct ip_bits sample;
 

@@ -1,4 +1,4 @@
-/* The configuration options of both servers that are about who may ask how much, and what logs say
+/* The configuration options of both servers on the budget of each source, and what logs say
  * of clients. */
 #ifndef NTS_LIMIT_SOURCE_OPTIONS_H
 #define NTS_LIMIT_SOURCE_OPTIONS_H
@@ -80,7 +80,7 @@ extern const char *const log_addresses_names[];
     {                                                                                              \
         .name = "log_addresses", .type = OPTION_CHOICE, SOURCE_OPTION(OFFSET, log_addresses),      \
         .choices = log_addresses_names, .default_json = "\"none\"",                                \
-        .help = "what logs tell of a client's address: nothing, its network (24 bits of IPv4, 48 " \
+        .help = "what logs show of a client's address: nothing, its network (24 bits of IPv4, 48 " \
                 "of IPv6), or all of it"                                                           \
     }
 

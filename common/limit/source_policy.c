@@ -26,7 +26,7 @@ static void add_networks(struct network_list *list, const struct option_list *te
     const char *const *items = texts->items;
     for (size_t i = 0; i < texts->num; i++) {
         struct ip_prefix prefix;
-        if (ip_prefix_parse(&prefix, items[i])) { /* as check_network has seen to */
+        if (ip_prefix_parse(&prefix, items[i])) { /* check_network has made sure of it */
             network_list_add(list, &prefix, rule);
         }
     }

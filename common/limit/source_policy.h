@@ -22,8 +22,8 @@ NTS_MUST_CHECK enum nts_status source_policy_open(struct source_policy *policy,
                                                   const struct source_options *options,
                                                   struct error *error);
 
-/* source_policy_is_open_to_all tells that every verdict is SOURCE_ADMITTED, so that nobody need ask
- * for the address. */
+/* source_policy_is_open_to_all tells that every verdict is SOURCE_ADMITTED, so that no verdict is
+ * needed for the address. */
 static inline bool source_policy_is_open_to_all(const struct source_policy *policy)
 {
     return !policy->has_budget && policy->networks.num == 0;

@@ -71,7 +71,7 @@ static bool is_journal(void)
     return known == YES;
 }
 
-/* Writes an event; there is nobody to tell if that fails. */
+/* Writes an event; a failure can be reported nowhere. */
 static void write_event(enum log_level level, const char *event, const char *marked)
 {
     bool is_json = atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_FORMAT_JSON;

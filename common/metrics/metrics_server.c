@@ -134,7 +134,7 @@ static enum MHD_Result answer_request(void *context, struct MHD_Connection *conn
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET or HEAD only\n");
     }
-    /* Called once with the header, then as long as a body comes, which nobody wants, then once
+    /* Called once with the header, then as long as a body comes, which is ignored, then once
      * more. An answer before that would cost the connection. */
     if (*request == NULL || *upload_len > 0) {
         *request = server;

@@ -1,4 +1,4 @@
-/* The HTTP server for those who watch a server of the farm: /metrics, /healthz and /readyz on an
+/* The HTTP server for monitoring: /metrics, /healthz and /readyz on an
  * address of its own, one thread beside the others, a bounded number of connections. It only reads;
  * what it tells is put together when it is asked.
  *

@@ -1,4 +1,4 @@
-/* A page of metrics as text: Prometheus 0.0.4, or OpenMetrics 1.0 for who asks for it. Families are
+/* A page of metrics as text: Prometheus 0.0.4, or OpenMetrics 1.0 on request. Families are
  * written one after the other, each with its samples behind it. Pure; the first thing that goes
  * wrong sticks, so that a page is judged once, at its end. Allocates; never on the packet path. */
 #ifndef NTS_METRICS_TEXT_H

@@ -6,13 +6,13 @@
 
 #include "base/address.h"
 
-/* listen_try binds a socket to `address` that shares it with nobody, for a moment, and returns 0 or
- * the errno why not: EADDRINUSE if anybody is bound to it, sharing or not. A running server is not
- * disturbed. `type` is SOCK_STREAM or SOCK_DGRAM. */
+/* listen_try binds an exclusive socket to `address`, closes it again, and returns 0 or
+ * the errno why not: EADDRINUSE if any socket is bound to it, sharing or not. A running server is
+ * not disturbed. `type` is SOCK_STREAM or SOCK_DGRAM. */
 int listen_try(const union net_address *address, int type);
 
-/* listen_warn_if_shared logs a warning if somebody else is bound to `address` already. To be called
- * before the server's own sockets are bound. */
+/* listen_warn_if_shared logs a warning if another process is bound to `address` already. To be
+ * called before the server's own sockets are bound. */
 void listen_warn_if_shared(const union net_address *address, int type);
 
 /* listen_advice returns what to do when binding has failed with that errno, "" if nothing is known.

@@ -18,7 +18,7 @@ struct name_lookup {
     unsigned num_users;
     enum lookup_state state;
     int wake_fd;
-    char host[HOST_TEXT_LEN]; /* of the look-up under way: nobody writes to it meanwhile */
+    char host[HOST_TEXT_LEN]; /* of the look-up under way: constant meanwhile */
     uint16_t port;
     int family;
     struct name_answer answer;

@@ -16,7 +16,7 @@ struct port_owner {
 bool port_owner_find(struct port_owner *owner, const union net_address *address, int type);
 
 /* port_owner_guess looks for another process of that name: for when port_owner_find may not see
- * whose socket it is, because the program that is suspected runs as somebody else. */
+ * whose socket it is, because the program that is suspected runs as another user. */
 bool port_owner_guess(struct port_owner *owner, const char *program);
 
 #endif

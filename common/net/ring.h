@@ -50,7 +50,7 @@ void ring_pause(void);
  * owner's next submission returns the error. */
 struct io_uring_sqe *ring_sqe(struct io_uring *ring);
 
-/* Completions carry what they are and whom they are for: a tag of the owner's and an index. */
+/* A completion's user data is a tag that the owner chooses and an index. */
 static inline uint64_t ring_user_data(uint32_t tag, uint32_t index)
 {
     return (uint64_t)tag << 32 | index;

@@ -95,7 +95,7 @@ int file_watch_fd(const struct file_watch *watch)
 
 void file_watch_update(struct file_watch *watch)
 {
-    /* What exactly was notified does not matter: the files themselves are looked at. */
+    /* What exactly was notified does not matter: the files themselves are compared. */
     _Alignas(struct inotify_event) char events[4096];
     while (read(watch->inotify_fd, events, sizeof(events)) > 0) {
     }

@@ -14,7 +14,7 @@ struct watched_file {
     const char *path;
     int directory_watch; /* the directory of the path: renames, and swaps of a symlink there */
     int target_watch;    /* the directory that the path leads to, when that is another one */
-    struct stat seen;    /* the file when it was looked at last; zeros: none, or not yet */
+    struct stat seen;    /* the file at the last comparison; zeros: none, or not yet */
 };
 
 struct file_watch {
@@ -25,7 +25,7 @@ struct file_watch {
 
 /* file_watch_open starts to follow `num_files` files, of which the caller has set the paths; both
  * must outlive the watch. None counts as seen. NTS_ERR_SYSTEM with a text that names the file if
- * inotify or a directory is not to be had; nothing is to be closed then. */
+ * inotify or a directory is not available; nothing is to be closed then. */
 NTS_MUST_CHECK enum nts_status file_watch_open(struct file_watch *watch, struct watched_file *files,
                                                size_t num_files, struct error *error);
 void file_watch_close(struct file_watch *watch);

@@ -25,7 +25,7 @@
 
 enum handover_state {
     HANDOVER_OFF,    /* no option */
-    HANDOVER_IDLE,   /* nobody is here */
+    HANDOVER_IDLE,   /* no other server has connected */
     HANDOVER_GIVING, /* a new server has our sockets, and may fail yet */
     HANDOVER_GIVEN,  /* it serves them: end */
     HANDOVER_TAKING, /* we have the sockets of an old server, which serves them too */

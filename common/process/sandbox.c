@@ -96,7 +96,7 @@ enum nts_status sandbox_drop_privileges(const char *user, struct error *error)
     if (status != NTS_OK) {
         return status;
     }
-    sandbox_hide_memory(); /* becoming somebody else has set the kernel's default again */
+    sandbox_hide_memory(); /* a change of user restores the kernel's default */
     if (geteuid() == 0) {
         log_warning("privileges.root", "reason=\"still root: set the option user\"");
     }

@@ -9,7 +9,7 @@
 
 #if NTS_WITH_SYSTEMD
 #include <systemd/sd-daemon.h>
-#else /* nobody to talk to */
+#else /* no service manager to notify */
 #define SD_LISTEN_FDS_START 3
 static int sd_notify(int unset_environment, const char *state)
 {

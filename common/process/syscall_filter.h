@@ -28,7 +28,7 @@ enum syscall_filter_mode {
         .choices = syscall_filter_mode_names, .default_json = "\"enforce\"",                       \
         .needs_restart = true,                                                                     \
         .help = "system calls that the server has no use for are refused, only logged by the "     \
-                "kernel's audit, or not looked at"                                                 \
+                "kernel's audit, or permitted"                                                     \
     }
 
 extern const char *const syscall_filter_mode_names[]; /* in order, ends with NULL */

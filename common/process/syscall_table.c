@@ -85,7 +85,7 @@ static const struct syscall_row rows[] = {
     ALWAYS("dup3"),
 
     /* sockets: the recvmmsg transport, the clock's source, name look-ups, the service manager, what
-     * is asked of other servers, and HTTP for those who watch this one */
+     * is asked of other servers, and HTTP for monitoring */
     SOCKET_OF(AF_INET),
     SOCKET_OF(AF_INET6),
     SOCKET_OF(AF_UNIX),
@@ -154,7 +154,7 @@ static const struct syscall_row rows[] = {
     ALWAYS("timerfd_create"),
     ALWAYS("timerfd_settime"),
 
-    /* who and where we are */
+    /* the process's own identity and place */
     ALWAYS("getpid"),
     ALWAYS("getppid"),
     ALWAYS("getuid"),

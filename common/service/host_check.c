@@ -30,7 +30,7 @@ void host_check_io_uring(struct preflight *preflight, enum log_level level)
     }
 }
 
-/* Somebody is bound to the address already: who? */
+/* Another process is bound to the address already: finds which. */
 static void find_taken(struct preflight *preflight, const union net_address *address, int type,
                        const char *program, const char *text)
 {

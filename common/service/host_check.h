@@ -11,7 +11,8 @@ void host_check_io_uring(struct preflight *preflight, enum log_level level);
 
 /* host_check_addresses: whether each of `listen`, a list of union net_address, can be bound now.
  * `program` is the name of the server: one that runs already shares its addresses with the next,
- * so that is a warning. `type` is SOCK_STREAM or SOCK_DGRAM. Disturbs nobody. */
+ * so that is a warning. `type` is SOCK_STREAM or SOCK_DGRAM. Does not disturb a server that runs.
+ */
 void host_check_addresses(struct preflight *preflight, const struct option_list *listen, int type,
                           const char *program);
 

@@ -1,4 +1,4 @@
-/* What a server tells those who watch it: the page and the health that every server has, around
+/* What a server tells monitoring: the page and the health that every server has, around
  * those of its own. The control thread posts a report; the metrics thread copies it when asked. */
 #ifndef NTS_SERVICE_HOST_METRICS_H
 #define NTS_SERVICE_HOST_METRICS_H

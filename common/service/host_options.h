@@ -14,7 +14,7 @@ struct host_options {
     union net_address metrics; /* of no family: none */
     struct source_options sources;
     const char *handover; /* NULL: none */
-    const char *user;     /* NULL: stay who the process is */
+    const char *user;     /* NULL: keep the user of the process */
     int seccomp;          /* enum syscall_filter_mode */
     int log_level;        /* enum log_level */
     int log_format;       /* enum log_format */

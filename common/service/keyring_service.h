@@ -73,7 +73,7 @@ void keyring_service_warn_if_unreadable(const struct keyring_service *service);
 bool keyring_service_reload(struct keyring_service *service);
 
 /* keyring_service_log_loaded logs what is in use: to be called when the workers have it, because
- * who reads such a line counts on it. */
+ * the reader of the line may count on it. */
 void keyring_service_log_loaded(const struct keyring_service *service);
 
 /* keyring_service_tick logs what time has changed, and warns while no key is active, no key is

@@ -15,7 +15,7 @@ struct keyring_watch {
 };
 
 /* keyring_watch_open starts to follow `path`; it and what `access` points to must outlive the
- * watch, which must not move. NTS_ERR_SYSTEM if inotify or the directory is not to be had. */
+ * watch, which must not move. NTS_ERR_SYSTEM if inotify or the directory is not available. */
 NTS_MUST_CHECK enum nts_status keyring_watch_open(struct keyring_watch *watch, const char *path,
                                                   const struct keyring_access *access,
                                                   struct error *error);

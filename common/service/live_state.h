@@ -1,6 +1,6 @@
 /* What reloads change, as one immutable snapshot: the configuration with what is made of it, the
  * keyring, and one thing more that a server may have. The control thread makes a new one whenever
- * one part changes; workers, metrics and whoever else serves read it by a snapshot_slot each. */
+ * one part changes; workers, metrics and other threads read it by a snapshot_slot each. */
 #ifndef NTS_SERVICE_LIVE_STATE_H
 #define NTS_SERVICE_LIVE_STATE_H
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LET_GO_INTERVAL_MS 10 /* how often a server that is replaced looks at its workers */
+#define LET_GO_INTERVAL_MS 10 /* how often a server that is replaced checks its workers */
 
 /* The descriptors that the control thread waits for; the server's own follow. */
 enum { FD_KEYRING, FD_WORKERS, FD_HANDOVER, FD_SERVER };
@@ -211,7 +211,7 @@ static enum nts_status close_filter(struct server_host *host, struct error *erro
                                       host->type->syscalls, error);
 }
 
-/* Each needs what was before; the last one that can fail comes before anybody is told. */
+/* Each needs what was before; nothing that can fail follows the notice that the server is ready. */
 static enum nts_status (*const start_steps[])(struct server_host *host, struct error *error) = {
     make_reports, open_server,     open_keyring,  open_gate,    take_over,
     bind_all,     drop_privileges, start_metrics, start_server, close_filter,

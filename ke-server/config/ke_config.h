@@ -19,7 +19,7 @@ enum ke_config_family { KE_CONFIG_ANY, KE_CONFIG_IPV4, KE_CONFIG_IPV6 };
 
 /* The options whose names begin with "watch_". */
 struct ke_watch_config {
-    int64_t interval_s; /* 0: nobody is watched */
+    int64_t interval_s; /* 0: the watch is off */
     int64_t timeout_ms;
     int64_t max_offset_ms; /* 0: any */
     int64_t key_grace_s;

@@ -1,4 +1,4 @@
-/* What nts-ke-server tells those who watch it, beside what every server does. */
+/* What nts-ke-server tells monitoring, beside what every server does. */
 #ifndef NTS_KE_METRICS_H
 #define NTS_KE_METRICS_H
 

@@ -1,4 +1,4 @@
-/* How the watched time servers stand, for those who watch the ke-server. */
+/* The state of the watched time servers, for the metrics page. */
 #ifndef NTS_KE_WATCH_METRICS_H
 #define NTS_KE_WATCH_METRICS_H
 

@@ -11,7 +11,7 @@
  * tell; without an answer, just the family. */
 void client_socket_local(union net_address *local, int fd, int family);
 
-/* client_socket_reset closes it with a reset: the cheapest way to send somebody away, which leaves
+/* client_socket_reset closes it with a reset: the cheapest way to turn a client away, which leaves
  * nothing behind in the kernel. client_socket_will_reset makes that of the close to come. */
 void client_socket_reset(int fd);
 void client_socket_will_reset(int fd);

@@ -67,7 +67,7 @@ struct connection_table {
     struct connection *free;
     struct deadline_list talking;
     struct deadline_list closing;   /* and draining */
-    struct handshake_queue waiting; /* a part of those who talk, with nothing in flight */
+    struct handshake_queue waiting; /* a part of those in TALKING, with nothing in flight */
     uint64_t num_turns;             /* calls of connection_shake_hands */
 };
 
@@ -82,7 +82,7 @@ void connection_table_close(struct connection_table *table);
 /* connection_accept takes over a socket that a client of `family` opened. When all slots are taken,
  * the one that has waited longest for its handshake, if it has been passed over before, makes room;
  * if there is none, the new one is closed at once. Both are counted: a bounded farm says no rather
- * than let everybody wait. */
+ * than let all clients wait. */
 void connection_accept(struct connection_table *table, const struct ke_service *service, int fd,
                        int family);
 
@@ -94,11 +94,12 @@ void connection_sent(struct connection_table *table, const struct ke_service *se
                      uint32_t index, int result);
 
 /* connection_shake_hands begins the handshakes of the newest that wait, some of them, and sheds
- * those who have waited for handshake_patience_ms. To be called when everything else has been done.
+ * those that have waited for handshake_patience_ms. To be called when everything else has been
+ * done.
  */
 void connection_shake_hands(struct connection_table *table, const struct ke_service *service);
 
-/* connection_is_waiting tells that somebody still waits for connection_shake_hands. */
+/* connection_is_waiting tells that a connection still waits for connection_shake_hands. */
 static inline bool connection_is_waiting(const struct connection_table *table)
 {
     return table->waiting.newest != NULL;

@@ -1,8 +1,8 @@
 /* Connections whose ClientHello has come and whose handshake has not begun: the newest one is
  * served first, the oldest one is shed first. As long as handshakes are faster than clients, none
  * waits longer than a turn and the order matters little. When they are not, first come, first
- * served would be the worst of all orders: everybody would wait as long as clients wait, and each
- * handshake would be for one who is about to give up, or has. */
+ * served would be the worst of all orders: each client would wait as long as clients wait, and each
+ * handshake would be for a client that is about to give up, or has. */
 #ifndef NTS_KE_HANDSHAKE_QUEUE_H
 #define NTS_KE_HANDSHAKE_QUEUE_H
 

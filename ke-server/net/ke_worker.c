@@ -42,7 +42,7 @@ static void start_wake(struct ke_worker *worker)
     io_uring_sqe_set_data64(sqe, ring_user_data(TAG_WAKE, 0));
 }
 
-/* Whether a client may have a connection; who may not is sent away. Before TLS, and without asking
+/* Whether a client may have a connection; one that may not is reset. Before TLS, and without asking
  * for the address when it makes no difference. */
 static bool admit(struct ke_worker *worker, const struct ke_service *service, int fd)
 {
@@ -78,7 +78,7 @@ static void take_client(struct ke_worker *worker, const struct ke_service *servi
     }
 }
 
-/* What has come to the queue before the accept was cancelled, and woke nobody any more. */
+/* Accepts what came to the queue before the accept was cancelled, and completed no accept. */
 static void take_rest(struct ke_worker *worker, const struct ke_service *service,
                       const struct listener *listener)
 {
@@ -114,8 +114,8 @@ static void accepted(struct ke_worker *worker, const struct ke_service *service,
 
 /* The ring's accept tells that clients have come; those behind the first one are taken here, so
  * many and no more in a turn: to send a client away costs us something, and to leave it in the
- * backlog, until that is full and the kernel drops who else knocks, costs nothing. So the share of
- * the time that goes to those who are shed stays small, however many they are. */
+ * backlog, until that is full and the kernel drops further SYNs, costs nothing. So shedding takes a
+ * small share of the time, however many clients there are. */
 static void accept_more(struct ke_worker *worker, const struct ke_service *service)
 {
     for (uint32_t i = 0; i < worker->num_listeners; i++) {
@@ -354,7 +354,7 @@ static struct ke_worker *self_of(struct worker *worker)
     return (struct ke_worker *)worker;
 }
 
-/* On the worker's own thread, because the ring belongs to whoever opens it. */
+/* On the worker's own thread, because a ring belongs to the thread that opens it. */
 static enum nts_status ke_worker_open(struct worker *base, struct error *error)
 {
     struct ke_worker *worker = self_of(base);

@@ -24,7 +24,7 @@ NTS_MUST_CHECK enum nts_status listener_open(struct listener *listener,
 NTS_MUST_CHECK enum nts_status listener_adopt(struct listener *listener, int fd, int family,
                                               struct error *error);
 
-/* listener_start listens: from here on the kernel takes connections, so somebody must accept them.
+/* listener_start listens: from here on the kernel takes connections, so a worker must accept them.
  * Needs no privileges. NTS_ERR_SYSTEM. */
 NTS_MUST_CHECK enum nts_status listener_start(const struct listener *listener, struct error *error);
 

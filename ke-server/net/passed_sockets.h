@@ -1,7 +1,7 @@
 /* Listening sockets that the service manager has bound and passed to us (socket activation). If
- * there are any, they are what the server listens on, and the option `listen` is not looked at: who
- * writes the socket unit says where. A restart then refuses nobody: clients wait in the backlog of
- * a socket that stays. Control thread. */
+ * there are any, the server listens on them, and ignores the option `listen`: the socket unit has
+ * the addresses. A restart then refuses no client: clients wait in the backlog of a socket that
+ * stays. Control thread. */
 #ifndef NTS_KE_PASSED_SOCKETS_H
 #define NTS_KE_PASSED_SOCKETS_H
 

@@ -24,7 +24,7 @@ _Static_assert(KE_ANSWER_CAPACITY <= 2048, "every client can take the longest re
 void ke_answer_offer(struct ke_policy *now, const struct ke_policy *allowed,
                      const struct keyring *ring, int64_t now_s);
 
-/* What a response is made from. Of a negotiation without an algorithm nothing else is looked at. */
+/* What a response is made from. Without an algorithm, nothing else of the negotiation is read. */
 struct ke_answer {
     const struct negotiation *negotiation;
     const struct session_keys *keys;       /* of negotiation->aead */

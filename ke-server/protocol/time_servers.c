@@ -138,7 +138,7 @@ static bool takes_part(const struct choice *choice, size_t i, const struct draw 
            (draw->port == NULL || server->port == *draw->port);
 }
 
-/* NULL if nobody takes part. */
+/* NULL if no server takes part. */
 static const struct time_server *draw_by_weight(const struct choice *choice,
                                                 const struct draw *draw, struct random_pool *random)
 {

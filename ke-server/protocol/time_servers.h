@@ -34,7 +34,7 @@ enum { TIME_SERVER_DOWN = 0, TIME_SERVER_UP_IPV4 = 1, TIME_SERVER_UP_IPV6 = 2, T
 
 struct time_servers {
     const struct time_server *list;
-    time_server_reach *reach; /* of each; NULL: nobody watches, and all are up */
+    time_server_reach *reach; /* of each; NULL: the watch is off, and all are up */
     size_t num;               /* up to TIME_SERVERS_MAX */
 };
 

@@ -42,7 +42,7 @@ static X509 *leaf_of(const struct certificate *certificate)
 
 /* --- the files --- */
 
-/* Encrypted keys are refused: there is nobody to ask for a passphrase. */
+/* Encrypted keys are refused: a server cannot ask for a passphrase. */
 static int no_passphrase(char *text, int size, int writing, void *arg)
 {
     (void)text;
@@ -185,7 +185,7 @@ static enum nts_status check_validity(struct certificate *certificate, const cha
     return NTS_OK;
 }
 
-/* Each certificate should certify the one before it, and the root is known to who trusts it. */
+/* Each certificate should certify the one before it, and clients have the root already. */
 static const char *weakness_of(const struct certificate *certificate)
 {
     size_t num = sk_X509_num(certificate->chain);

@@ -27,7 +27,7 @@
 struct certificate_pair {
     struct certificate_files files; /* its own copies */
     struct certificate *certificate;
-    bool is_news; /* the log has yet to tell of it */
+    bool is_news; /* not logged yet */
     int64_t changed_at_ns;
     int64_t try_at_ns; /* 0: nothing is waited for */
     struct error refused;
@@ -85,7 +85,7 @@ int certificate_service_fd(const struct certificate_service *service);
 bool certificate_service_follow(struct certificate_service *service);
 
 /* certificate_service_log_loaded logs the certificates that are new: to be called when the workers
- * have them, because who reads such a line counts on it. */
+ * have them, because the reader of the line may count on it. */
 void certificate_service_log_loaded(struct certificate_service *service);
 
 /* certificate_service_tick warns of certificates that near their end, or are past it, once a day.

@@ -1,5 +1,5 @@
 /* One NTS-KE connection as a state machine on memory: TLS octets in, TLS octets out (RFC 8915,
- * sections 3 and 4). No socket, and no clock but to measure; whoever owns the connection brings
+ * sections 3 and 4). No socket, and no clock but to measure; the owner of the connection brings
  * what arrived and says when time is up. A session belongs to one thread.
  *
  *   HANDSHAKE --handshake done--> REQUEST --answered, refused, failed--> ENDED
@@ -29,7 +29,7 @@ struct ke_service {
 };
 
 struct session {
-    SSL *ssl;    /* NULL before the first octets: who is shed unheard has cost little */
+    SSL *ssl;    /* NULL before the first octets: shedding earlier costs no TLS state */
     BIO *input;  /* owned by ssl */
     BIO *output; /* owned by ssl */
     enum session_state state;
@@ -53,7 +53,7 @@ void session_receive(struct session *session, const struct ke_service *service, 
 void session_peer_closed(struct session *session, const struct ke_service *service);
 
 /* session_deadline tells that the time for handshake and request is up. The session is ENDED then:
- * with an Error record for who had a handshake, without a word for who had none. */
+ * with an Error record after the handshake, silently before its end. */
 void session_deadline(struct session *session, const struct ke_service *service);
 
 /* session_output moves up to `capacity` octets for the client to `out` and returns their number. */

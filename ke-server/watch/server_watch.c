@@ -169,7 +169,8 @@ struct next_round {
     struct watched_address *address; /* NULL: there is none */
 };
 
-/* The address that is due first: who has waited longest is not passed by while rounds are short. */
+/* The address that is due first: the one that has waited longest is served even when rounds are
+ * short. */
 static struct next_round find_next(struct watch_table *table)
 {
     struct next_round next = {0};
@@ -278,7 +279,7 @@ static int work(struct server_watch *watch)
     return left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0;
 }
 
-/* For those who ask by server_watch_report. Without memory there is nothing to report. */
+/* For server_watch_report. Without memory there is nothing to report. */
 static void post_reports(struct server_watch *watch)
 {
     struct watch_report *fresh = NULL;

@@ -43,7 +43,7 @@ struct server_watch {
     struct watch_round rounds[WATCH_MAX_ROUNDS];
     struct name_lookup *lookup;
     bool is_resolving;
-    size_t resolved_server; /* whose name is looked up; SIZE_MAX: nobody's any more */
+    size_t resolved_server; /* whose name is looked up; SIZE_MAX: that of no server any more */
     struct random_pool random;
 };
 
@@ -58,7 +58,7 @@ void server_watch_publish(struct server_watch *watch, struct ke_settings *settin
                           struct keyring *keyring);
 
 /* server_watch_report fills in what is known of server `i` of the list that is watched; false if
- * there is no such one, or nobody is watched. Any thread; waits neither for the network nor for the
+ * there is no such one, or the watch is off. Any thread; waits neither for the network nor for the
  * log. */
 bool server_watch_report(struct server_watch *watch, size_t i, struct watch_report *report);
 

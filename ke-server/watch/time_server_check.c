@@ -110,7 +110,7 @@ static void find(struct preflight *preflight, const struct question *question)
         find_unfit(preflight, question);
         break;
     case NTS_ERR_TIMEOUT:
-    case NTS_ERR_SYSTEM: /* unreachable, or nobody there */
+    case NTS_ERR_SYSTEM: /* unreachable, or no socket listens there */
         preflight_find(preflight, question->level, PREFLIGHT_TIME_SERVER_SILENT, "%s: %s",
                        question->text, question->error.text);
         break;

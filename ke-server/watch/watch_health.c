@@ -45,7 +45,7 @@ enum watch_outcome watch_judge_status(enum nts_status status)
 {
     switch (status) {
     case NTS_ERR_TIMEOUT:
-    case NTS_ERR_MISMATCH: /* somebody else's, as good as none */
+    case NTS_ERR_MISMATCH: /* another host's, as good as none */
         return WATCH_TIMEOUT;
     case NTS_ERR_NAK:
         return WATCH_NAK;

@@ -58,7 +58,7 @@ enum watch_outcome watch_judge_status(enum nts_status status);
 
 /* What a master key is for, now. */
 #define WATCH_ROLE_TABLE(X)                                                                        \
-    X(SEALS, "seals")       /* clients get cookies under it: who lacks it is down */               \
+    X(SEALS, "seals")       /* clients get cookies under it: a server that lacks it is down */     \
     X(UPCOMING, "upcoming") /* they will */                                                        \
     X(PREVIOUS, "previous") /* they did, and bring them */
 

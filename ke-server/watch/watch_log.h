@@ -23,7 +23,7 @@ void watch_log_key(const struct watch_log_place *place, const struct watch_verdi
 void watch_log_unresolved(const struct time_server *server, const char *reason);
 void watch_log_resolved(const struct time_server *server, size_t num_addresses);
 
-/* watch_log_all_down tells of the families that all servers are down of now, and were not `before`,
+/* watch_log_all_down logs the families in which all servers are down now, and were not `before`,
  * and the other way round. Both are sets of TIME_SERVER_UP_IPV4 and _IPV6. */
 void watch_log_all_down(uint8_t before, uint8_t now);
 

@@ -12,9 +12,9 @@
  * layout of a master key holds its keys. */
 #define SESSION_AEAD AEAD_AES_SIV_CMAC_256
 
-/* Takes in what errno says of the server: that nobody listens there, for all the questions, or else
- * nothing, for the trouble is on this host. An ICMP message can be forged too: it is what to say
- * when nothing else comes. */
+/* Takes in what errno says of the server: that no socket listens there, for all the questions, or
+ * else nothing, for the trouble is on this host. An ICMP message can be forged too: it is what to
+ * say when nothing else comes. */
 static enum watch_outcome note_error(struct watch_round *round)
 {
     if (errno != ECONNREFUSED) {
@@ -109,7 +109,7 @@ static void judge_reply(struct watch_round *round, struct watch_question *questi
     }
 }
 
-/* The question that a datagram echoes; what echoes none is nobody's answer. */
+/* The question that a datagram echoes; what echoes none is no answer. */
 static struct watch_question *find_question(struct watch_round *round, const uint8_t *packet,
                                             size_t len)
 {

@@ -22,7 +22,7 @@ struct watch_round {
     union net_address address;
     int64_t deadline_ns;
     int64_t max_offset_ns;
-    struct session_keys keys; /* of a session that nobody but us has, for this round */
+    struct session_keys keys; /* of a session of our own, for this round */
     size_t num_questions;
     struct watch_question questions[WATCH_MAX_KEYS];
     bool has_sample;
@@ -34,7 +34,7 @@ struct watch_round {
 void watch_round_start(struct watch_round *round, const struct watch_key *const *keys, size_t num,
                        struct random_pool *random);
 
-/* watch_round_receive takes in what has arrived. What is not authentic anybody can have sent: it
+/* watch_round_receive takes in what has arrived. Any host can have sent what is not authentic: it
  * is the verdict only when nothing better comes in time (RFC 8915, section 5.7). */
 void watch_round_receive(struct watch_round *round);
 

@@ -1,4 +1,4 @@
-/* What the watch knows of the time servers: their addresses, who answers and who does not. Says in
+/* What the watch knows of the time servers: their addresses, and which of them answer. Says in
  * the log what changes, and writes to the set of reachable families that clients' answers are
  * chosen by. No socket, no clock; one thread at a time. */
 #ifndef NTS_KE_WATCH_TABLE_H
@@ -32,7 +32,7 @@ struct watched_server {
     struct watch_sample sample; /* the newest, of any of its addresses */
 };
 
-/* Zero-initialised: nobody is watched. */
+/* Zero-initialised: no server is watched. */
 struct watch_table {
     size_t num;
     struct watched_server *servers;
@@ -49,7 +49,7 @@ struct watch_spread {
 
 /* watch_table_adopt goes over to `servers`, which must live as long as the table has them. What is
  * known of those that it had already is kept; nothing is being asked then, and all will be soon.
- * NTS_ERR_NO_MEMORY: nobody is watched. */
+ * NTS_ERR_NO_MEMORY: no server is watched. */
 NTS_MUST_CHECK enum nts_status watch_table_adopt(struct watch_table *table,
                                                  const struct time_servers *servers,
                                                  const struct watch_spread *spread);

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <sys/timex.h>
 
-/* While somebody waits for the clock: so many requests at once, then one a second. */
+/* While a hand-over waits for the clock: this many requests at once, then one a second. */
 #define NUM_QUICK_QUESTIONS 4
 #define QUICK_QUESTION_NS   (NS_PER_S / 5)
 

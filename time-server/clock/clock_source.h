@@ -9,7 +9,7 @@
 #include "time-server/config/time_config.h"
 
 struct clock_source {
-    struct clock_config config;     /* but for its texts, which are looked at when it is opened */
+    struct clock_config config;     /* but for its texts, which are read when it is opened */
     struct clock_status status;     /* the newest */
     struct clock_upstream upstream; /* CLOCK_UPSTREAM only */
 };

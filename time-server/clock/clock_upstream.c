@@ -287,7 +287,7 @@ enum clock_event clock_upstream_receive(struct clock_upstream *upstream, struct 
         enum nts_status status =
             ntp_socket_receive(upstream->fd, packet, &len, sizeof(packet), &sample->received_ns, 0);
         if (status != NTS_OK) {
-            break; /* nothing more; an error (nobody listens there) counts as silence */
+            break; /* nothing more; an error (no socket listens there) counts as silence */
         }
         enum clock_event event = judge_datagram(upstream, reply, sample, packet, len);
         if (event != CLOCK_EVENT_NONE) {

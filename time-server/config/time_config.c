@@ -76,7 +76,7 @@ static const struct option_row clock_rows[] = {
      .type = OPTION_CHOICE,
      CLOCK_FIELD(source),
      .choices = source_names,
-     .help = "who knows how good the clock of this host is: an NTP server that is asked every "
+     .help = "where the state of this host's clock comes from: an NTP server that is asked every "
              "second, the kernel's clock discipline, or this file"},
     {.name = "server",
      .type = OPTION_STRING,
@@ -194,7 +194,7 @@ static const struct option_row time_rows[] = {
      TIME_FIELD(clock),
      .members = &clock_table,
      .check = check_clock,
-     .help = "what is told about the clock"},
+     .help = "what clients learn about the clock"},
     {.name = "unsynchronised",
      .type = OPTION_CHOICE,
      TIME_FIELD(unsynchronised),

@@ -1,4 +1,4 @@
-/* What nts-time-server tells those who watch it, beside what every server does. */
+/* What nts-time-server tells monitoring, beside what every server does. */
 #ifndef NTS_TIME_METRICS_H
 #define NTS_TIME_METRICS_H
 

@@ -8,8 +8,8 @@
  * What a source sends beyond its budget gets silence, before any cryptography, but for one request
  * in RATE_KISS_ONE_IN: if that is an NTS request and authentic, it gets a kiss of death RATE,
  * sealed like any reply, with the fresh cookies that spare the client an NTS-KE. Anything else
- * never gets a kiss: source addresses can be forged, so whoever wants a client of plain NTP to go
- * away would only have to use up its budget for it. */
+ * never gets a kiss: source addresses can be forged, so an attacker that wants a client of plain
+ * NTP to go away would only have to use up its budget for it. */
 #ifndef NTS_TIME_ANSWER_H
 #define NTS_TIME_ANSWER_H
 
@@ -24,7 +24,7 @@
 
 #define ANSWER_MAX_BATCH 32
 
-/* One request in so many of those over budget is looked at for a kiss. */
+/* One request of this many over budget is examined for a kiss. */
 #define RATE_KISS_ONE_IN 8
 
 /* What a batch is answered from: loaded once per batch, the same for all of it. */

@@ -45,8 +45,8 @@ void response_write_unique_id(struct writer *w, const struct request *request);
 int8_t response_kiss_poll(int8_t poll);
 
 /* response_num_cookies returns how many cookies of `cookie_len` octets a reply may carry: one for
- * the request's own and one for each placeholder, RESPONSE_MAX_COOKIES at most, and never so many
- * that the reply is longer than the request (RFC 8915, section 5.5). */
+ * the request's own and one for each placeholder, RESPONSE_MAX_COOKIES at most, and only as
+ * many as keep the reply within the length of the request (RFC 8915, section 5.5). */
 size_t response_num_cookies(const struct request *request, const struct aead_algorithm *aead,
                             size_t cookie_len);
 

@@ -73,7 +73,7 @@ static bool set_options(int fd, const union net_address *address, int receive_bu
 {
     bool is_ipv6 = address->sa.sa_family == AF_INET6;
     udp_socket_receive_buffer(fd, receive_buffer_len);
-    set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1); /* without it nobody counts them */
+    set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1); /* without it they are not counted */
     if (!udp_socket_timestamps(fd)) {
         return false;
     }

@@ -9,7 +9,7 @@
 #define MAX_GROUPS ((LANES_MAX_JOBS + LANES - 1) / LANES)
 
 struct group {
-    size_t num; /* lanes behind them do the first job again, for nobody */
+    size_t num; /* lanes behind them repeat the first job; the result is dropped */
     struct aead_job *jobs[LANES];
     bool same_key;  /* one expanded key for all lanes */
     bool same_text; /* one length of text for all lanes */

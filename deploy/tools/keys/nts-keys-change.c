@@ -1,5 +1,5 @@
 /* The commands that change a keyring. Each is one step: lock, read, change, sign, write in place of
- * the old file; who is killed in between has changed nothing. */
+ * the old file; a run that is killed in between has changed nothing. */
 #include "base/clock_time.h"
 #include "base/cursor.h"
 #include "base/hex.h"
@@ -205,7 +205,7 @@ static int run_edit(const struct keys_arguments *arguments, enum need need, edit
     if (edit.document == NULL) {
         return keys_no_memory();
     }
-    /* Nothing is written in a dry run, so nobody has to wait for it. */
+    /* Nothing is written in a dry run, so no other run has to wait for it. */
     enum nts_status status =
         arguments->dry_run ? NTS_OK : keyring_file_lock(&edit.lock, arguments->keyring, &error);
     if (status == NTS_OK) {

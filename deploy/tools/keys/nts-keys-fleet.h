@@ -26,7 +26,7 @@ struct fleet_server {
 
 /* Of a node under one key, and of a node as a whole, the worst last. */
 enum fleet_state {
-    FLEET_NOT_ASKED, /* under this key: under another one there was nobody to ask */
+    FLEET_NOT_ASKED, /* under this key: under another one the server did not answer */
     FLEET_OK,        /* the key opens */
     FLEET_NO_ANSWER,
     FLEET_WRONG_ANSWER, /* something is there, but not a time server that speaks NTS as it should */

@@ -80,7 +80,7 @@ static void show_head_text(const struct envelope_head *head)
     }
 }
 
-/* An envelope and no key for it: what it says to everybody. Returns -1 if it is no envelope. */
+/* An envelope and no key for it: what it says in clear. Returns -1 if it is no envelope. */
 static int show_envelope(const struct keys_arguments *arguments)
 {
     struct error error;

@@ -231,7 +231,7 @@ static const struct server_type fake_type = {
 static struct server_host host;
 static struct fake fake;
 
-static void write_config(const char *format, ...)
+NTS_PRINTF(1, 2) static void write_config(const char *format, ...)
 {
     char text[512];
     va_list args;
