@@ -2,7 +2,7 @@
 #ifndef NTS_KE_CHECK_H
 #define NTS_KE_CHECK_H
 
-/* ke_check examines the configuration and all that it points to, at what this host permits, and
+/* ke_check examines the configuration and all that it points to, and what this host permits, and
  * asks each time server for time as a client does. It logs each finding with what to do, and
  * returns the exit status: 0 if the server would start and serve. */
 int ke_check(const char *config_path);

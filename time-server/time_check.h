@@ -5,8 +5,8 @@
 /* A clock source that stays silent is asked once a second. */
 #define CLOCK_NUM_QUESTIONS 3
 
-/* time_check examines the configuration and all that it points to, at what this host permits, and
- * at the clock source. It logs each finding with what to do, and returns the exit status: 0 if the
+/* time_check examines the configuration and all that it points to, what this host permits, and
+ * the clock source. It logs each finding with what to do, and returns the exit status: 0 if the
  * server would start and serve. Takes up to CLOCK_NUM_QUESTIONS seconds. */
 int time_check(const char *config_path);
 

@@ -211,7 +211,7 @@ static enum nts_status close_filter(struct server_host *host, struct error *erro
                                       host->type->syscalls, error);
 }
 
-/* Each needs what was before; nothing that can fail follows the notice that the server is ready. */
+/* Each needs what was before. Every step that can fail comes before the server reports ready. */
 static enum nts_status (*const start_steps[])(struct server_host *host, struct error *error) = {
     make_reports, open_server,     open_keyring,  open_gate,    take_over,
     bind_all,     drop_privileges, start_metrics, start_server, close_filter,

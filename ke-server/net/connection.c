@@ -166,7 +166,7 @@ static void go_on(struct connection_table *table, const struct ke_service *servi
         enum output output = send_last_output(table, connection);
         bool nothing_said = output == OUTPUT_NONE && connection->phase == CONNECTION_TALKING;
         if (output != OUTPUT_SENDING && (connection->peer_closed || nothing_said)) {
-            drop(table, service, connection); /* the client has closed already */
+            drop(table, service, connection); /* it has closed, or got nothing: no drain */
             return;
         }
         if (connection->phase == CONNECTION_TALKING) {

@@ -78,7 +78,7 @@ static void take_client(struct ke_worker *worker, const struct ke_service *servi
     }
 }
 
-/* Accepts what came to the queue before the accept was cancelled, and completed no accept. */
+/* Accepts connections that came before the accept was cancelled and did not complete it. */
 static void take_rest(struct ke_worker *worker, const struct ke_service *service,
                       const struct listener *listener)
 {
