@@ -2,21 +2,14 @@
 
 #include "ke-server/watch/server_watch.h"
 #include "metrics/metrics_server.h"
-
-#include <sched.h>
+#include "process/worker_group.h"
 
 #define SPARE_DESCRIPTORS 64
 
 size_t ke_num_workers(const struct ke_config *config)
 {
     cpu_set_t cpus;
-    if (config->workers > 0) {
-        return (size_t)config->workers;
-    }
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) {
-        return 1;
-    }
-    return (size_t)CPU_COUNT(&cpus);
+    return worker_group_size(config->workers, &cpus);
 }
 
 size_t ke_descriptors_needed(const struct ke_config *config, size_t num_listeners)

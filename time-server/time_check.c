@@ -2,6 +2,7 @@
 
 #include "base/clock_time.h"
 #include "metrics/metrics_server.h"
+#include "process/worker_group.h"
 #include "service/host_check.h"
 #include "service/keyring_check.h"
 #include "service/source_check.h"
@@ -9,7 +10,6 @@
 #include "time-server/config/time_config.h"
 #include "time-server/transport/transports.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #define SPARE_DESCRIPTORS 32 /* rings, wake-ups, inotify, the log, files being read */
@@ -40,10 +40,7 @@ static void check_transport(struct preflight *preflight, const struct time_confi
 static void check_sockets(struct preflight *preflight, const struct time_config *config)
 {
     cpu_set_t cpus;
-    size_t num_workers = (size_t)config->workers;
-    if (num_workers == 0) {
-        num_workers = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (size_t)CPU_COUNT(&cpus) : 1;
-    }
+    size_t num_workers = worker_group_size(config->workers, &cpus);
     /* A worker has a socket for each address, a ring, and an eventfd. */
     size_t num_spare = SPARE_DESCRIPTORS;
     if (config->host.metrics.sa.sa_family != AF_UNSPEC) {

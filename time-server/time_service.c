@@ -36,11 +36,10 @@ static void log_fit(const struct clock_status *status, int64_t now_ns)
              clock_root_dispersion_ns(status, now_ns) / 1000);
 }
 
-/* Whether there is news: a change between fit and not fit, or of the reason. */
-static bool is_news(const struct time_state *self, bool is_fit, const char *trouble)
+/* As it was reported last. */
+static bool clock_was_fit(const struct time_state *self)
 {
-    return !self->clock_was_reported || is_fit != self->clock_was_fit ||
-           (!is_fit && trouble != self->clock_trouble);
+    return self->clock_was_reported && self->clock_trouble == NULL;
 }
 
 /* Hands the workers what the clock source knows, and logs what is new about it. */
@@ -51,15 +50,13 @@ static void post_clock(struct server_host *host)
     const struct clock_limits *limits = limits_of(host);
     int64_t now_ns = real_time_ns();
     const char *trouble = clock_trouble(status, limits, now_ns);
-    bool is_fit = trouble == NULL;
     clock_board_post(&self->clock_board, status);
-    if (!is_news(self, is_fit, trouble)) {
-        return;
+    if (self->clock_was_reported && trouble == self->clock_trouble) {
+        return; /* neither fit instead of unfit, nor for another reason */
     }
     self->clock_trouble = trouble;
     self->clock_was_reported = true;
-    self->clock_was_fit = is_fit;
-    if (is_fit) {
+    if (trouble == NULL) {
         log_fit(status, now_ns);
         return;
     }
@@ -198,7 +195,7 @@ static void time_count_held_off(const struct server_host *host, uint64_t *over_b
 
 static bool time_is_fit(const struct server_host *host)
 {
-    return time_state_of(host)->clock_was_fit;
+    return clock_was_fit(time_state_of(host));
 }
 
 static void time_report(const struct server_host *host, struct host_report *report)
@@ -214,7 +211,7 @@ static void time_status_text(const struct server_host *host, char text[HOST_STAT
     const struct keyring *ring = host->keyring.ring;
     bool can_seal = keyring_active_key(ring, real_time_ns() / NS_PER_S) != NULL;
     char clock[32] = "not fit";
-    if (self->clock_was_fit) {
+    if (clock_was_fit(self)) {
         snprintf(clock, sizeof(clock), "fit, stratum %u", self->clock_source.status.stratum);
     }
     snprintf(text, HOST_STATUS_TEXT,

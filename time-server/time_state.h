@@ -10,7 +10,6 @@ struct time_state {
     struct clock_source clock_source;
     struct clock_board clock_board;
     bool is_clock_open;
-    bool clock_was_fit;
     bool clock_was_reported;
     const char *clock_trouble; /* as it was reported, static text; NULL: fit */
     struct time_workers workers;

@@ -2,29 +2,13 @@
 
 #include "log/log.h"
 
-#include <sched.h>
 #include <stdlib.h>
-
-/* The CPUs that this process may use. */
-static size_t allowed_cpus(cpu_set_t *set)
-{
-    if (sched_getaffinity(0, sizeof(*set), set) != 0) {
-        CPU_ZERO(set);
-        CPU_SET(0, set);
-    }
-    return (size_t)CPU_COUNT(set);
-}
-
-static size_t num_workers(const struct time_config *config, size_t num_cpus)
-{
-    return config->workers > 0 ? (size_t)config->workers : num_cpus;
-}
 
 enum nts_status time_workers_open(struct time_workers *workers, struct worker_group *group,
                                   const struct time_workers_setup *setup, struct error *error)
 {
     cpu_set_t cpus;
-    size_t num = num_workers(setup->config, allowed_cpus(&cpus));
+    size_t num = worker_group_size(setup->config->workers, &cpus);
     bool is_pinned = setup->config->workers == 0;
     *workers = (struct time_workers){
         .setup = *setup,

@@ -9,6 +9,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+size_t worker_group_size(int64_t num_configured, cpu_set_t *cpus)
+{
+    if (sched_getaffinity(0, sizeof(*cpus), cpus) != 0) {
+        CPU_ZERO(cpus);
+        CPU_SET(0, cpus);
+    }
+    return num_configured > 0 ? (size_t)num_configured : (size_t)CPU_COUNT(cpus);
+}
+
 enum nts_status worker_group_open(struct worker_group *group, size_t max_num, struct error *error)
 {
     *group = (struct worker_group){.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};

@@ -5,6 +5,7 @@
 
 #include "process/worker.h"
 
+#include <sched.h>
 #include <stdbool.h>
 
 struct worker_group {
@@ -14,6 +15,11 @@ struct worker_group {
     size_t num_ended; /* of those, the ones whose threads have ended by themselves or when asked */
     int done_fd;      /* an eventfd: readable when a worker has ended */
 };
+
+/* worker_group_size returns how many workers a server has: as many as are configured, or, if that is
+ * 0, one for each CPU that this process may use. `*cpus` gets those CPUs; CPU 0 if the kernel does
+ * not tell. */
+size_t worker_group_size(int64_t num_configured, cpu_set_t *cpus);
 
 /* worker_group_open prepares room for up to `max_num` workers. NTS_ERR_SYSTEM, NTS_ERR_NO_MEMORY;
  * worker_group_close is due in any case, on a group that was zero but for done_fd, -1. */

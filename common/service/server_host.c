@@ -184,11 +184,6 @@ static enum nts_status drop_privileges(struct server_host *host, struct error *e
     return status;
 }
 
-static enum nts_status start_metrics(struct server_host *host, struct error *error)
-{
-    return host_metrics_start(host, error);
-}
-
 static enum nts_status start_server(struct server_host *host, struct error *error)
 {
     server_host_publish(host);
@@ -213,8 +208,8 @@ static enum nts_status close_filter(struct server_host *host, struct error *erro
 
 /* Each needs what was before. Every step that can fail comes before the server reports ready. */
 static enum nts_status (*const start_steps[])(struct server_host *host, struct error *error) = {
-    make_reports, open_server,     open_keyring,  open_gate,    take_over,
-    bind_all,     drop_privileges, start_metrics, start_server, close_filter,
+    make_reports, open_server,     open_keyring,       open_gate,    take_over,
+    bind_all,     drop_privileges, host_metrics_start, start_server, close_filter,
 };
 
 static void log_ready(const struct server_host *host)

@@ -125,7 +125,6 @@ struct server_host {
     struct live_state *live; /* one reference: what was published last */
     bool publish_is_due;     /* there was no memory for it */
     enum worker_stop stopping;
-    bool has_failed; /* a worker ended by itself */
     size_t num_alive;
     int64_t started_at_s;
 
